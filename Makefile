@@ -1,0 +1,58 @@
+# A fresh machine needs Python 3.11 or newer with venv, make and a C library. No root, no system Redis.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: all demo test run bench setup lint types arch unit cov fmt clean help
+
+all: test
+
+help: ## what each target does
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo: $(READY) ## gateway, embedded Valkey, 2,000 simulated phones and a publisher; a table; nothing left running
+	@$(BIN)/loadtest run smoke --serve
+
+test: lint types arch unit ## lint, types, layers and all tests
+
+run: $(READY) ## the gateway in the foreground on 127.0.0.1:8800 (EAS) and 127.0.0.1:8801 (admin)
+	@$(BIN)/pushgw serve
+
+bench: $(READY) ## memory, CPU and latency beside the plain aiohttp handler; prints a table, writes bench.json
+	@$(BIN)/loadtest bench
+
+setup: $(READY) ## only build the environment
+
+$(READY): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "building the environment in $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+lint: $(READY) ## ruff, codespell, one sentence for each test
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/codespell
+	@$(BIN)/interrogate --quiet tests
+
+types: $(READY) ## mypy, strict
+	@$(BIN)/mypy
+
+arch: $(READY) ## the layers, checked by import-linter
+	@$(BIN)/lint-imports
+
+unit: $(READY) ## all tests, the pure core's branch coverage
+	@$(BIN)/python -m pytest -q
+
+cov: $(READY) ## all tests with branch coverage; the pure core must be at 100 %
+	@$(BIN)/coverage run -m pytest -q
+	@$(BIN)/coverage report
+
+fmt: $(READY) ## format and mend what can be mended
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean: ## remove what the other targets made
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage bench.json
+	@find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Simulated phones, a publisher, and the account of what was lost."""

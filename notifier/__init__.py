@@ -1,0 +1,1 @@
+"""Mailbox changes: recorded in Redis (truth), published (hint), listened to. Knows nothing of EAS."""

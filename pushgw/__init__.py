@@ -1,0 +1,1 @@
+"""Direct Push gateway for Exchange ActiveSync."""
