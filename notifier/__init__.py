@@ -1,1 +1,1 @@
-"""Mailbox changes: recorded in Redis (truth), published (hint), listened to. Knows nothing of EAS."""
+"""Mailbox changes: recorded in Redis (truth), published (hint), heard. Knows nothing of EAS."""
