@@ -158,7 +158,7 @@ class _Builder:
         try:
             self._parser.Parse(data, True)
         except expat.ExpatError as error:
-            place = (self._parser.ErrorByteIndex, error.lineno, error.offset)
+            place = (max(0, self._parser.ErrorByteIndex), error.lineno, error.offset)
             found = expat.ErrorString(error.code) or "an error"
             raise XmlError(place, found, "well-formed XML") from None
         return self._roots[0]

@@ -209,3 +209,11 @@ def test_unprintable_text_is_an_error() -> None:
     """A lone surrogate cannot be printed in any notation."""
     with pytest.raises(UnicodeEncodeError):
         to_xml(Element("Ping", "Id", (), "\ud800"))
+
+
+def test_empty_text_is_an_error_at_its_begin():
+    """A text without any element is refused at offset 0."""
+    with pytest.raises(XmlError) as caught:
+        from_xml("")
+
+    assert 0 == caught.value.offset
