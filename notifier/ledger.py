@@ -162,6 +162,7 @@ class Ledger:
     def __init__(self, redis: Redis, *, timeout: float = TIMEOUT) -> None:
         self._redis = redis
         self._timeout = timeout
+        self._epoch: str | None = None
 
     async def record(self, changes: Sequence[Change], now_ms: float) -> list[int]:
         """Record the changes, publish the hint of each; one round trip for all.
@@ -213,16 +214,22 @@ class Ledger:
     async def epoch(self) -> str:
         """Return the epoch in force: another one than before means that numbers may be lost.
 
-        All who ask at the same time get the same answer.
+        All who ask at the same time get the same answer. It is remembered until `forget_epoch`.
         """
-        async with self._bounded():
-            (reply,) = await exchange(
-                self._redis, [("EVAL", EPOCH, 1, EPOCH_KEY, secrets.token_hex(8))]
-            )
-            if not isinstance(reply, bytes):
-                raise _refusal(reply)
-        # The random half alone tells epochs apart; it is kept with each cursor of each phone.
-        return reply.decode("utf-8", "replace").rpartition(".")[2]
+        if self._epoch is None:
+            async with self._bounded():
+                (reply,) = await exchange(
+                    self._redis, [("EVAL", EPOCH, 1, EPOCH_KEY, secrets.token_hex(8))]
+                )
+                if not isinstance(reply, bytes):
+                    raise _refusal(reply)
+            # The random half alone tells epochs apart; it is kept with each cursor of each phone.
+            self._epoch = reply.decode("utf-8", "replace").rpartition(".")[2]
+        return self._epoch
+
+    def forget_epoch(self) -> None:
+        """Ask Redis for the epoch again; to be called whenever a connection to it was lost."""
+        self._epoch = None
 
     async def reachable(self) -> bool:
         """Tell whether Redis answers within the bound."""
