@@ -133,7 +133,8 @@ class FolderSyncOutcome:
 
     body: bytes
     hierarchy: Hierarchy | None
-    """What the device's record holds from now on; None for nothing."""
+    """What to store, and from when on the device knows all that was recorded; None for nothing new:
+    a refusal, or an answer from before repeated."""
     is_initial: bool
     """Whether the device begins anew: whatever else is remembered of its folders is void."""
 
@@ -174,9 +175,10 @@ def folder_sync(
     if known is not None and key == str(known.key):
         return _additions(_advanced(known, recorded), len(known.listed), recorded)
     if known is not None and key == str(known.key - 1):
-        return _additions(known, len(known.before), recorded)
+        again = _additions(known, len(known.before), recorded)
+        return FolderSyncOutcome(again.body, None, is_initial=False)
     body = refusal("FolderSync", FolderSyncStatus.WRONG_SYNC_KEY)
-    return FolderSyncOutcome(body, known, is_initial=False)
+    return FolderSyncOutcome(body, None, is_initial=False)
 
 
 def _additions(

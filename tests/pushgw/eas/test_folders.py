@@ -151,7 +151,7 @@ def test_lost_answer_is_repeated() -> None:
 
     actual = folder_sync("1", first.hierarchy, recorded)
 
-    assert first == actual
+    assert first.body == actual.body
 
 
 def test_repeated_answer_names_only_what_it_named() -> None:
@@ -160,7 +160,7 @@ def test_repeated_answer_names_only_what_it_named() -> None:
 
     actual = folder_sync("1", known, {"A": None, "B": None, "C": None})
 
-    assert (_listing(2, [Folder("B", "B", 12)]), known) == (actual.body, actual.hierarchy)
+    assert (_listing(2, [Folder("B", "B", 12)]), None) == (actual.body, actual.hierarchy)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_other_key_starts_anew(key: str, known: Hierarchy | None) -> None:
     """A key that is neither the current one nor the one before is status 9."""
     actual = folder_sync(key, known, {})
 
-    assert (_body("<Status>9</Status>"), known, False) == (
+    assert (_body("<Status>9</Status>"), None, False) == (
         actual.body,
         actual.hierarchy,
         actual.is_initial,
