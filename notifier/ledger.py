@@ -195,7 +195,7 @@ class Ledger:
         async with self._bounded():
             replies = iter(await exchange(self._redis, commands))
             return [
-                _numbers(next(replies), len(folders)) if folders else () for _, folders in wanted
+                numbers(next(replies), len(folders)) if folders else () for _, folders in wanted
             ]
 
     async def everything(self, mailbox: str) -> tuple[dict[str, int], dict[str, str]]:
@@ -307,7 +307,7 @@ def _refusal(reply: object) -> Exception:
     return redis.exceptions.InvalidResponse(f"found {type(reply).__name__}")
 
 
-def _numbers(reply: object, count: int) -> tuple[int, ...]:
+def numbers(reply: object, count: int) -> tuple[int, ...]:
     """Read a reply to HMGET.
 
     A key of another type holds no numbers, and takes none: nothing is lost by reading it as

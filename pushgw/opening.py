@@ -1,0 +1,249 @@
+"""From a Ping's arrival to its place in the hub: one round trip to Redis for all of a moment.
+
+Pings that arrive while a round trip is under way go together in the next one. The order is what
+keeps changes from getting lost: first the mailbox's channel is subscribed and confirmed, then the
+ledger is read. Whatever happens after the reading is heard; whatever happened before it is read.
+
+While Redis is away, Pings are kept as they are: their deadlines run, and they are opened when it is
+back. Push degrades, phones see nothing but a longer wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from heartbeat.interval import due_at
+from notifier.ledger import LedgerError
+from pushgw import telemetry
+from pushgw.devices import Device, DevicesError, Read, Reading, folders_to_text
+from pushgw.hub import Opening, Waiting
+from pushgw.session import FAULT, SUPERSEDED, Answer, PingSession, Terms, cursor, judge, watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from notifier.ledger import Ledger
+    from pushgw.devices import Devices
+    from pushgw.eas.ping import PingRequest
+    from pushgw.hub import Hub, Phone
+    from pushgw.receipts import Receipts
+    from pushgw.session import Limits
+
+BATCH = 1000
+"""Pings or mailboxes in one round trip."""
+PAUSE = 0.5
+"""Seconds between two tries while Redis is away."""
+
+_log = structlog.get_logger("pushgw.opening")
+
+
+class Opener:
+    """Opens Pings and looks at the ledger for the held ones. Listens to the bus."""
+
+    def __init__(
+        self,
+        *,
+        devices: Devices,
+        ledger: Ledger,
+        receipts: Receipts,
+        limits: Limits,
+        clock: Callable[[], float],
+    ) -> None:
+        self._devices = devices
+        self._ledger = ledger
+        self._receipts = receipts
+        self._limits = limits
+        self._clock = clock
+        self._hub: Hub
+        self._pings: list[Waiting] = []
+        self._mailboxes: dict[str, None] = {}
+        self._work = asyncio.Event()
+
+    def serve(self, hub: Hub) -> None:
+        """Take the hub whose Pings are opened; the two know each other."""
+        self._hub = hub
+
+    def begin(self, phone: Phone, device: Device, request: PingRequest, received: float) -> None:
+        """Take a Ping in. Its answer comes through the phone, now or later."""
+        seen = self._receipts.next_request(phone)
+        interval = self._limits.bounds.default
+        if request.heartbeat is not None:
+            interval = self._limits.bounds.nearest(request.heartbeat)
+        opening = Opening(request, seen)
+        waiting = Waiting(phone, device, received, due_at(received, interval), opening)
+        if self._hub.enter(waiting):
+            self._pings.append(waiting)
+            self._work.set()
+
+    def hinted(self, mailbox: str, payload: bytes) -> None:
+        """Hear of a change."""
+        if self._hub.hinted(mailbox, payload):
+            self._mailboxes[mailbox] = None
+            self._work.set()
+
+    def confirmed(self, mailboxes: Sequence[str]) -> None:
+        """Changes of these are heard from now on: read what happened before."""
+        for mailbox in mailboxes:
+            for waiting in self._hub.of(mailbox):
+                if isinstance(waiting.state, Opening):
+                    # Its question may be under way since before: then it must look once more.
+                    waiting.state.is_stale = True
+                    self._pings.append(waiting)
+                else:
+                    self._mailboxes[mailbox] = None
+        self._work.set()
+
+    def disconnected(self) -> None:
+        """Hints may be missed from now on, and Redis may come back without its data."""
+        self._ledger.forget_epoch()
+
+    def tick(self, _now: float) -> bool:
+        """Wake the round trips for receipts; called once a second."""
+        self._work.set()
+        return False
+
+    async def run(self) -> None:
+        """Serve arrivals and looks until cancelled."""
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            pings, self._pings = self._pings[:BATCH], self._pings[BATCH:]
+            mailboxes = list(self._mailboxes)[:BATCH]
+            for mailbox in mailboxes:
+                del self._mailboxes[mailbox]
+            if self._pings or self._mailboxes:
+                self._work.set()
+            seen = self._receipts.arrived()
+            try:
+                epoch = await self._ledger.epoch()
+                if seen:
+                    await self._devices.settle(seen=seen)
+                await self._open(pings, epoch)
+                await self._look(mailboxes, epoch)
+            except (DevicesError, LedgerError) as error:
+                _log.warning("redis_away", reason=str(error), waiting=len(self._hub))
+                self._ledger.forget_epoch()
+                self._pings += filter(_is_opening, pings)
+                self._mailboxes |= dict.fromkeys(mailboxes)
+                await asyncio.sleep(PAUSE)
+                self._work.set()
+
+    async def _open(self, pings: list[Waiting], epoch: str) -> None:
+        """Open Pings; a fault of ours costs these an answer of status 8, and nobody else."""
+        if not pings:
+            return
+        try:
+            await self._try_to_open(pings, epoch)
+        except (DevicesError, LedgerError):
+            raise
+        except Exception:  # noqa: BLE001 (else it would cost all phones of this worker)
+            _log.exception("opening_failed", pings=len(pings))
+            for waiting in filter(_is_opening, pings):
+                self._hub.end_at_once(waiting, FAULT)
+
+    async def _try_to_open(self, pings: list[Waiting], epoch: str) -> None:
+        batch = [
+            (one, one.state)
+            for one in dict.fromkeys(pings)
+            if isinstance(one.state, Opening) and _is_opening(one)
+        ]
+        for _, opening in batch:
+            opening.is_stale = False
+        readings = await self._read(batch)
+        superseded: list[tuple[Device, int]] = []
+        strangers: list[Device] = []
+        for (waiting, opening), reading in zip(batch, readings, strict=True):
+            if reading is None:
+                if _is_opening(waiting):
+                    self._hub.end_at_once(waiting, FAULT)
+                continue
+            # It may have ended while Redis was asked: hung up, superseded, drained.
+            if waiting.state is opening and waiting.phone.waiting is waiting:
+                self._resolve(waiting, opening, reading, epoch)
+            if not reading.known.is_synchronised:
+                strangers.append(waiting.whose)
+            elif reading.before is not None:
+                superseded.append((waiting.whose, reading.generation))
+        if superseded or strangers:
+            await self._devices.settle(superseded=superseded, strangers=strangers)
+
+    async def _read(self, batch: list[tuple[Waiting, Opening]]) -> list[Reading | None]:
+        readings = await self._devices.read_many(
+            [self._question(one.whose, opening) for one, opening in batch]
+        )
+        # A Ping without a folder list relies on the cached one: its fields are known only now.
+        cached = [
+            (at, Read(batch[at][0].whose, watch(reading.known.folders).fields))
+            for at, reading in enumerate(readings)
+            if reading and reading.known.folders and not batch[at][1].request.folders
+        ]
+        if cached:
+            more = await self._devices.read_many([read for _, read in cached])
+            for (at, _), reading in zip(cached, more, strict=True):
+                first = readings[at]
+                readings[at] = (
+                    reading
+                    and first
+                    and first._replace(marks=reading.marks, sequences=reading.sequences)
+                )
+        return readings
+
+    def _question(self, device: Device, opening: Opening) -> Read:
+        request = opening.request
+        fields = watch(request.folders).fields if request.folders else ()
+        return Read(device, fields, self._lasting(request), opening.seen)
+
+    def _lasting(self, request: PingRequest) -> tuple[str | bytes | int, ...]:
+        """Name what later Pings may rely on: what this one says, unless it is refused for it."""
+        interval, folders = request.heartbeat, request.folders
+        if interval is not None and self._limits.bounds.nearest(interval) != interval:
+            return ()
+        if folders is not None and len(folders) > self._limits.max_folders:
+            return ()
+        heartbeat = () if interval is None else ("heartbeat", interval)
+        return heartbeat if folders is None else (*heartbeat, "folders", folders_to_text(folders))
+
+    def _resolve(self, waiting: Waiting, opening: Opening, reading: Reading, epoch: str) -> None:
+        """Answer or hold one Ping."""
+        verdict = judge(opening.request, reading.known, self._limits)
+        if isinstance(verdict, Answer):
+            self._hub.end_at_once(waiting, verdict)
+            return
+        cursors = tuple(cursor(text, epoch, reading.base) for text in reading.marks)
+        session = PingSession(verdict, cursors, epoch)
+        answer = session.look(reading.sequences, epoch)
+        if answer is not None:
+            self._hub.end_at_once(waiting, answer)
+        elif opening.newer > reading.generation:
+            self._hub.end_at_once(waiting, SUPERSEDED)
+        else:
+            self._hold(waiting, session, verdict, reading.generation)
+            if opening.is_stale:
+                self._mailboxes[waiting.mailbox] = None
+                self._work.set()
+
+    def _hold(self, waiting: Waiting, session: PingSession, terms: Terms, generation: int) -> None:
+        until = due_at(waiting.received, terms.heartbeat)
+        self._hub.hold(waiting, session, generation, until)
+        telemetry.HEARTBEAT.observe(terms.heartbeat)
+
+    async def _look(self, mailboxes: list[str], epoch: str) -> None:
+        held = [
+            (one, one.state)
+            for mailbox in mailboxes
+            for one in self._hub.of(mailbox)
+            if isinstance(one.state, PingSession)
+        ]
+        sequences = await self._ledger.sequences(
+            [(one.mailbox, session.watch.fields) for one, session in held]
+        )
+        for (waiting, session), numbers in zip(held, sequences, strict=True):
+            if waiting.state is session:
+                self._hub.look(waiting, numbers, epoch)
+
+
+def _is_opening(waiting: Waiting) -> bool:
+    return isinstance(waiting.state, Opening) and waiting.phone.waiting is waiting
