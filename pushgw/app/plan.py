@@ -1,0 +1,135 @@
+"""What all processes of a server share, made before the first of them is forked."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from pushgw import embedded
+from pushgw.app.listeners import listeners
+from pushgw.settings.loading import tls_context
+from pushgw.users_file import UsersFile, UsersFileError
+
+if TYPE_CHECKING:
+    import contextlib
+    import socket
+    import ssl
+
+    from pushgw.settings import Settings
+
+MAX_CONNECTIONS: Final = 4
+"""To Redis, for commands of one process. Pings share one; more than a few only queue in Redis, and
+a storm of other commands would spend its time on dialling."""
+CONNECT_WITHIN: Final = 3.0
+"""Seconds to reach Redis; the calls themselves have bounds of their own."""
+
+
+class StartError(Exception):
+    """The server cannot start; the text says what was found and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One server."""
+
+    settings: Settings
+    run_dir: Path
+    """Of this user alone: the processes' sockets to each other."""
+    redis_url: str
+    phones: tuple[socket.socket, ...]
+    """Listening sockets for phones, one per worker, all on one port."""
+    admin: socket.socket
+    users: UsersFile | None
+    """None: nobody is asked for credentials."""
+    tls: ssl.SSLContext | None
+
+    @property
+    def redis_socket(self) -> Path | None:
+        """Where the embedded Redis server listens, None if there is none."""
+        is_embedded = self.settings.redis.url == "embedded"
+        return self.run_dir / embedded.SOCKET if is_embedded else None
+
+
+def make(settings: Settings, stack: contextlib.ExitStack) -> Plan:
+    """Bind and read all that a server needs; the stack gives it back.
+
+    Raises:
+        StartError: If an address, a file or a certificate cannot be used.
+    """
+    run_dir = _run_dir(settings, stack)
+    url = settings.redis.url
+    workers = settings.server.workers or len(os.sched_getaffinity(0))
+    return Plan(
+        settings=settings,
+        run_dir=run_dir,
+        redis_url=f"unix://{run_dir / embedded.SOCKET}" if url == "embedded" else url,
+        phones=_bound("server.listen", settings.server.listen, workers, stack),
+        admin=_bound("server.admin_listen", settings.server.admin_listen, 1, stack)[0],
+        users=_users(settings),
+        tls=_tls(settings),
+    )
+
+
+def connect(redis_url: str) -> Redis:
+    """Make the client for commands of one process; it connects when it is used.
+
+    A connection that was cut while idle is made anew once: a restarted Redis costs no error.
+    """
+    pool = BlockingConnectionPool.from_url(
+        redis_url,
+        max_connections=MAX_CONNECTIONS,
+        timeout=None,  # the calls have bounds of their own
+        retry=Retry(NoBackoff(), 1),
+        socket_connect_timeout=CONNECT_WITHIN,
+    )
+    return Redis.from_pool(pool)
+
+
+def _run_dir(settings: Settings, stack: contextlib.ExitStack) -> Path:
+    if not settings.server.run_dir:
+        return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pushgw-")))
+    path = Path(settings.server.run_dir)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()
+    except OSError as error:
+        text = f"server.run_dir: found {path} ({error.strerror}), allowed a directory to write to"
+        raise StartError(text) from None
+    return path
+
+
+def _bound(
+    key: str, where: str, count: int, stack: contextlib.ExitStack
+) -> tuple[socket.socket, ...]:
+    try:
+        sockets = listeners(where, count)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        allowed = "an address of this machine whose port is free"
+        raise StartError(f"{key}: found {where} ({reason}), allowed {allowed}") from None
+    for one in sockets:
+        stack.callback(one.close)
+    return sockets
+
+
+def _users(settings: Settings) -> UsersFile | None:
+    if settings.auth.method == "open":
+        return None
+    try:
+        return UsersFile(Path(settings.auth.users_file))
+    except UsersFileError as error:
+        raise StartError(f"auth.users_file: {error}") from None
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    try:
+        return tls_context(settings.server)
+    except OSError as error:
+        raise StartError(f"server.tls_cert, server.tls_key: {error}") from None
