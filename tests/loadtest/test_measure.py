@@ -1,0 +1,79 @@
+"""Memory and CPU of real processes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from loadtest import measure
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOBODY = 2**22 + 1
+"""Above the highest process id of Linux."""
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+@linux
+def test_a_child_belongs_to_the_tree() -> None:
+    """The tree of a process holds itself and its children."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        found = measure.tree(os.getpid())
+        child.communicate(b"\n")
+
+    assert {os.getpid(), child.pid} <= set(found)
+
+
+@linux
+def test_memory_grows_with_what_is_written() -> None:
+    """Ten MB more of private memory are ten MB more of PSS."""
+    before = measure.memory_bytes(os.getpid())
+    kept = bytearray(os.urandom(10 << 20))
+    after = measure.memory_bytes(os.getpid())
+
+    assert before is not None
+    assert after is not None
+    assert 9 << 20 < after - before < 20 << 20
+    assert len(kept) == 10 << 20
+
+
+@linux
+def test_cpu_grows_with_work() -> None:
+    """The CPU time of a process that works rises about as Python's own count of it."""
+    before, own = measure.cpu_seconds(os.getpid()), time.process_time()
+    while time.process_time() - own < 0.05:
+        pass
+    after = measure.cpu_seconds(os.getpid())
+
+    assert before is not None
+    assert after is not None
+    assert after - before == pytest.approx(0.05, abs=0.04)
+
+
+def test_a_process_that_is_gone_has_no_memory() -> None:
+    """What cannot be read is None, not zero."""
+    assert measure.memory_bytes(NOBODY) is None
+
+
+@linux
+def test_the_listener_of_a_socket_is_known(tmp_path: Path) -> None:
+    """The process behind a Unix socket is found without asking it."""
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+
+        assert os.getpid() == measure.listener(path)
+
+
+def test_a_socket_that_is_gone_has_no_listener(tmp_path: Path) -> None:
+    """Nobody listens on a path that does not exist."""
+    assert measure.listener(tmp_path / "s") is None

@@ -1,0 +1,85 @@
+"""Servers are started, watched and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from redis import Redis
+
+from loadtest import servers
+from loadtest.fleet import Target
+from loadtest.servers import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    # Not pytest's own directory: its name can be longer than a socket address may be.
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
+def test_a_valkey_answers_and_goes(directory: Path) -> None:
+    """The Valkey can be reached by its URL, and is gone afterwards."""
+    with servers.valkey(directory) as redis:
+        with Redis.from_url(redis.url) as client:
+            assert client.ping()
+        pid = redis.pid
+
+    assert pid is not None
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_a_rival_listens_and_goes(directory: Path, valkey_url: str) -> None:
+    """The rival accepts connections while it runs, and none afterwards."""
+    async with servers.rival(valkey_url, directory) as server:
+        server.check()
+        _, writer = await asyncio.open_connection(server.target.host, server.target.port)
+        writer.close()
+
+    assert server.process.returncode is not None
+    with pytest.raises(ServerError, match="rival ended with status"):
+        server.check()
+
+
+async def test_a_server_that_fails_shows_its_log(directory: Path) -> None:
+    """The error of a server that ends at once has the last lines that it logged."""
+    with pytest.raises(ServerError, match=r"(?s)rival ended with status 1.*must specify"):
+        async with servers.rival("not-a-scheme://x", directory):
+            pass
+
+
+async def test_a_gateway_that_is_not_there_is_an_error() -> None:
+    """A run against a running gateway says so when none answers."""
+    with pytest.raises(ServerError, match=r"no gateway answers on http://127\.0\.0\.1:1"):
+        await servers.check_ready(Target("127.0.0.1", 1))
+
+
+@pytest.mark.parametrize(("line", "is_ready"), [("200 OK", True), ("503 Not Ready", False)])
+async def test_a_gateway_is_asked_whether_it_is_ready(line: str, is_ready: bool) -> None:  # noqa: FBT001 - a table's column
+    """Only a 200 of /readyz lets a run begin."""
+    asked = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readuntil(b"\r\n\r\n")).split()[1])
+        writer.write(f"HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n".encode())
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        target = Target("127.0.0.1", server.sockets[0].getsockname()[1])
+        try:
+            await servers.check_ready(target)
+            found = True
+        except ServerError:
+            found = False
+
+    assert (is_ready, [b"/readyz"]) == (found, asked)
