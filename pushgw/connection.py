@@ -342,6 +342,13 @@ class Connection(asyncio.Protocol):
     def _refuse(self, refused: wire.Refused) -> None:
         if self._transport is not None:
             telemetry.REFUSED.labels(refused.metric_label).inc()
+            telemetry.answered(
+                mailbox="",
+                device="",
+                command="other",
+                code=refused.http_status,
+                reason=refused.metric_label,
+            )
             self._transport.write(wire.refusal(refused))
             self._end()
 
