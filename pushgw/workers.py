@@ -138,7 +138,7 @@ class Supervisor:
         self._inherited_mask: set[signal.Signals | int] = set()
 
     def run(self) -> int:
-        """Run until the server has stopped; must be called in the main thread.
+        """Run until the server has stopped; in the main thread, as the last thing a process does.
 
         Returns:
             Exit status: 0 after an orderly stop; 1 if one had to be killed or could not start.
@@ -152,9 +152,9 @@ class Supervisor:
             return self._stop() or int(has_failed)
         finally:
             self._kill_all()
-            # A repeat of the signal that stopped the server must not end it before its exit status.
-            while signal.sigtimedwait(_WAITED_FOR, 0):
-                pass
+            # A repeat of the signal that stopped the server must not take its exit status away.
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_SETMASK, self._inherited_mask)
 
     def _run_until_stop(self) -> bool:

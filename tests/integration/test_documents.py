@@ -49,8 +49,8 @@ def here(line: str, gateway: Gateway, directory: Path) -> str:
     replaced = {
         "127.0.0.1:8800": f"127.0.0.1:{gateway.eas}",
         "127.0.0.1:8801": f"127.0.0.1:{gateway.admin}",
-        ".venv/bin/pushgw": f"{shlex.quote(sys.executable)} -m pushgw",
         "/tmp/": f"{directory}/",  # noqa: S108 (what the README says)
+        ".venv/bin/pushgw": f"{shlex.quote(sys.executable)} -m pushgw",
     }
     for found, ours in replaced.items():
         line = line.replace(found, ours)
