@@ -125,7 +125,7 @@ class Connection(asyncio.Protocol):
         self._gate = gate
         self._transport: asyncio.Transport | None = None
         self._buffer: bytes | None = None
-        self._lease: Lease | None = None
+        self._lease: Lease[Connection] | None = None
         self._http: RequestHandler | None = None
         self._keep_alive = True
         self._has_ended = False
@@ -279,7 +279,7 @@ class Connection(asyncio.Protocol):
         self._http.connection_made(lease)
         self._feed(lease, data)
 
-    def _feed(self, lease: Lease, data: bytes) -> None:
+    def _feed(self, lease: Lease[Connection], data: bytes) -> None:
         if self._http is None:
             return
         if lease.remaining is None:

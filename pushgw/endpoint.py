@@ -120,15 +120,16 @@ class Endpoint:
         lease = request.transport
         if not isinstance(lease, Lease):
             return web.Response()  # the client has gone
+        connection: Connection = lease.lender
         try:
-            reply = await self._answer(request, lease.connection)
+            reply = await self._answer(request, connection)
         except Refused as refused:
             reply = self._refusal(refused)
         if lease.is_closing():
             # Gone, or a Ping that waits elsewhere: aiohttp finds its connection closed, writes
             # nothing and frees everything.
             return reply
-        return await self._send(request, lease.connection, reply)
+        return await self._send(request, connection, reply)
 
     async def _answer(self, request: web.BaseRequest, connection: Connection) -> web.Response:
         if request.path != PATH:

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any, Generic, TypeVar
 
-if TYPE_CHECKING:
-    from pushgw.connection import Connection
+Lender = TypeVar("Lender")
 
 
-class Lease(asyncio.Transport):
+class Lease(asyncio.Transport, Generic[Lender]):
     """What aiohttp takes for its transport. Revoked, it swallows every call."""
 
-    __slots__ = ("_is_paused", "_owner", "connection", "remaining")
+    __slots__ = ("_is_paused", "_owner", "lender", "remaining")
 
-    def __init__(
-        self, owner: asyncio.Transport, connection: Connection, remaining: int | None
-    ) -> None:
+    def __init__(self, owner: asyncio.Transport, lender: Lender, remaining: int | None) -> None:
         super().__init__()
         self._owner: asyncio.Transport | None = owner
         self._is_paused = False
-        self.connection = connection
+        self.lender = lender
+        """The connection that owns the transport."""
         self.remaining = remaining
         """Bytes of the request that are still to come; None if only its parser can tell."""
 

@@ -93,14 +93,14 @@ class Site:
         body = await request.read()
         await self.is_slow.wait()
         if request.path == "/long-ping":
-            lease.connection.take_back(keep_alive=request.keep_alive)
-            self.wait(lease.connection)
+            lease.lender.take_back(keep_alive=request.keep_alive)
+            self.wait(lease.lender)
             raise ConnectionResetError
-        response = web.Response(text=f"{request.path} {len(body)} {lease.connection.address}")
+        response = web.Response(text=f"{request.path} {len(body)} {lease.lender.address}")
         await response.prepare(request)
         await response.write_eof()
         if response.keep_alive:
-            asyncio.get_running_loop().call_soon(lease.connection.released)
+            asyncio.get_running_loop().call_soon(lease.lender.released)
         return response
 
     @contextlib.asynccontextmanager
