@@ -11,7 +11,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from pushgw.app.listeners import shown
-from pushgw.app.plan import StartError, connect, make
+from pushgw.app.plan import StartError, make
 from pushgw.settings import Auth, Redis, Server, Settings
 
 if TYPE_CHECKING:
@@ -158,12 +158,3 @@ def test_absent_certificate_is_told(stack: contextlib.ExitStack, tmp_path: Path)
     files = {"tls_cert": str(tmp_path / "cert"), "tls_key": str(tmp_path / "key")}
 
     assert refused(server(**files), stack).startswith("server.tls_cert, server.tls_key: ")
-
-
-async def test_client_outlives_a_cut_connection(valkey_url: str) -> None:
-    """The client of a process connects when it is used, and again when it was cut meanwhile."""
-    async with connect(valkey_url) as client, connect(valkey_url) as other:
-        assert await client.ping()
-        assert await other.client_kill_filter(skipme=True)
-
-        assert await client.ping()
