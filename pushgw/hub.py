@@ -138,7 +138,8 @@ class Hub:
         """Take a Ping in; it ends the older one of its device that this worker has.
 
         Returns:
-            True if changes of its mailbox are heard already; otherwise the bus confirms later.
+            True if changes of its mailbox are heard already; otherwise the bus confirms later, or
+            the Ping is over because this process drains.
         """
         for other in self.of(waiting.mailbox):
             if other.device == waiting.device:
@@ -153,7 +154,11 @@ class Hub:
         self._count += 1
         self._deadlines.arm(waiting, waiting.until)
         waiting.phone.waiting = waiting
-        return self._channels.watch(waiting.mailbox)
+        is_heard = self._channels.watch(waiting.mailbox)
+        if self.is_draining:
+            self.finish(waiting, DRAINED)
+            return False
+        return is_heard
 
     def hold(self, waiting: Waiting, session: PingSession, generation: int, until: float) -> None:
         """Let a Ping wait that Redis knows of no change for."""

@@ -61,6 +61,7 @@ class Opener:
         self._pings: list[Waiting] = []
         self._mailboxes: dict[str, None] = {}
         self._work = asyncio.Event()
+        self._looks_for_receipts = False
 
     def serve(self, hub: Hub) -> None:
         """Take the hub whose Pings are opened; the two know each other."""
@@ -102,6 +103,7 @@ class Opener:
 
     def tick(self, _now: float) -> bool:
         """Wake the round trips for receipts; called once a second."""
+        self._looks_for_receipts = True
         self._work.set()
         return False
 
@@ -116,7 +118,8 @@ class Opener:
                 del self._mailboxes[mailbox]
             if self._pings or self._mailboxes:
                 self._work.set()
-            seen = self._receipts.arrived()
+            seen = self._receipts.arrived(looks=self._looks_for_receipts)
+            self._looks_for_receipts = False
             try:
                 epoch = await self._ledger.epoch()
                 if seen:

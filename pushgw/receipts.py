@@ -46,9 +46,16 @@ class Receipts:
         if seen is not None and cleanly and sender.has_delivered():
             self._arrived.append(seen)
 
-    def arrived(self, limit: int = 1000) -> list[Seen]:
-        """Take what is known to have arrived by now, at most ``limit`` at once."""
-        for sender in [one for one in self._on_the_way if one.has_delivered()]:
-            self._arrived.append(self._on_the_way.pop(sender))
+    def arrived(self, limit: int = 1000, *, looks: bool = True) -> list[Seen]:
+        """Take what is known to have arrived by now.
+
+        Args:
+            limit: How many at most.
+            looks: Ask the system about those on their way, too: a call for each. Most need none,
+                for their phone's next request is a receipt and comes at once.
+        """
+        if looks:
+            for sender in [one for one in self._on_the_way if one.has_delivered()]:
+                self._arrived.append(self._on_the_way.pop(sender))
         taken, self._arrived = self._arrived[:limit], self._arrived[limit:]
         return taken

@@ -456,15 +456,16 @@ async def test_drain_leaves_out_who_is_gone(scene: Scene) -> None:
 
 
 async def test_late_ping_is_drained(scene: Scene) -> None:
-    """A Ping that enters during the drain ends with it."""
-    for number in range(2):
-        scene.hold(mailbox=f"user{number}")
+    """A Ping that comes during the drain, or after it, is ended at once."""
+    scene.hold()
     task = asyncio.ensure_future(scene.hub.drain(0.1))
     await asyncio.sleep(0)
-    late = scene.hold(mailbox="late")
+    during = told(scene.enter(mailbox="during"))
     await task
+    after = told(scene.enter(mailbox="after"))
 
-    assert [DRAINED.response.to_bytes()] == told(late)
+    assert ([DRAINED.response.to_bytes()], [DRAINED.response.to_bytes()]) == (during, after)
+    assert len(scene.hub) == 0
 
 
 async def test_drain_of_nothing_ends_at_once(scene: Scene) -> None:
