@@ -111,16 +111,28 @@ def serve(
     try:
         status = gateway.serve(settings)
     except gateway.StartError as error:
-        _fail(_FAILED, *str(error).splitlines())
+        _fail(_ASKED_WRONGLY, *str(error).splitlines())
     except OSError as error:
         _fail(_FAILED, error.strerror or str(error))
     raise typer.Exit(status)
 
 
 @app.command()
-def check(config: Config = None) -> None:
+def check(
+    config: Config = None,
+    *,
+    live: Annotated[
+        bool, typer.Option("--live", help="The gateway runs: its ports need not be free.")
+    ] = False,
+) -> None:
     """Show the settings in force and where each one comes from, or all mistakes."""
     loaded = _load(config, {})
+    if not live:
+        from pushgw import app as gateway  # noqa: PLC0415 - the other commands need no server
+
+        mistakes = gateway.taken_ports(loaded.settings)
+        if mistakes:
+            _fail(_ASKED_WRONGLY, *mistakes)
     rows = [("KEY", "VALUE", "SOURCE")]
     for key, source in loaded.sources.items():
         section, _, name = key.partition(".")

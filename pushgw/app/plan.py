@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from pushgw.settings.loading import tls_context
 from pushgw.users_file import UsersFile, UsersFileError
 
 if TYPE_CHECKING:
-    import contextlib
     import socket
     import ssl
 
@@ -65,6 +65,22 @@ def make(settings: Settings, stack: contextlib.ExitStack) -> Plan:
         users=_users(settings),
         tls=_tls(settings),
     )
+
+
+def taken_ports(settings: Settings) -> list[str]:
+    """Say which of the addresses to listen on cannot be bound now, one line each."""
+    addresses = {
+        "server.listen": settings.server.listen,
+        "server.admin_listen": settings.server.admin_listen,
+    }
+    mistakes = []
+    for key, where in addresses.items():
+        with contextlib.ExitStack() as stack:
+            try:
+                _bound(key, where, 1, stack)
+            except StartError as error:
+                mistakes.append(str(error))
+    return mistakes
 
 
 def _run_dir(settings: Settings, stack: contextlib.ExitStack) -> Path:

@@ -94,7 +94,7 @@ def test_check_shows_values_and_sources(tmp_path: Path) -> None:
     config = tmp_path / "pushgw.toml"
     config.write_text('[redis]\nurl = "redis://:secret@h"\n', encoding="utf-8")
 
-    result = run("check", "--config", config, PUSHGW_HEARTBEAT__MIN="61")
+    result = run("check", "--live", "--config", config, PUSHGW_HEARTBEAT__MIN="61")
 
     rows = {line.split()[0]: line.split(maxsplit=2)[1:] for line in result.stdout.splitlines()}
     assert result.exit_code == 0
@@ -106,7 +106,7 @@ def test_check_shows_values_and_sources(tmp_path: Path) -> None:
 
 def test_check_tells_all_mistakes() -> None:
     """Check prints every mistake on standard error and exits with status 2."""
-    result = run("check", PUSHGW_HEARTBEAT__MIN="0", PUSHGW_SERVER__LISTN="x")
+    result = run("check", "--live", PUSHGW_HEARTBEAT__MIN="0", PUSHGW_SERVER__LISTN="x")
 
     assert (2, "", 2) == (result.exit_code, result.stdout, result.stderr.count("error: "))
 
@@ -257,14 +257,14 @@ def start(*arguments: str, **pipes: Any) -> subprocess.Popen[bytes]:
 
 
 def test_an_address_in_use_is_told() -> None:
-    """A server that cannot listen says so in one line and ends with status 1."""
+    """A server that cannot listen says so in one line and ends with status 2."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         arguments = ("serve", "--listen", address, "--admin-listen", "127.0.0.1:0")
         with start(*arguments, stdout=PIPE, stderr=PIPE) as process:
             _, errors = process.communicate(timeout=20)
 
-    assert (1, 1) == (process.returncode, errors.count(b"\n"))
+    assert (2, 1) == (process.returncode, errors.count(b"\n"))
     assert errors.startswith(b"error: server.listen: found ")
     assert address.encode() in errors
 
@@ -274,7 +274,7 @@ def test_a_reader_that_leaves_is_no_crash() -> None:
     reading, writing = os.pipe()
     os.close(reading)
 
-    with start("check", stdout=writing, stderr=PIPE) as process:
+    with start("check", "--live", stdout=writing, stderr=PIPE) as process:
         os.close(writing)
         _, errors = process.communicate(timeout=20)
 
