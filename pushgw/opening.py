@@ -62,6 +62,7 @@ class Opener:
         self._mailboxes: dict[str, None] = {}
         self._work = asyncio.Event()
         self._looks_for_receipts = False
+        self._away_since: float | None = None
 
     def serve(self, hub: Hub) -> None:
         """Take the hub whose Pings are opened; the two know each other."""
@@ -120,19 +121,32 @@ class Opener:
                 self._work.set()
             seen = self._receipts.arrived(looks=self._looks_for_receipts)
             self._looks_for_receipts = False
+            if not pings and not mailboxes and not seen:
+                continue
             try:
                 epoch = await self._ledger.epoch()
                 if seen:
                     await self._devices.settle(seen=seen)
                 await self._open(pings, epoch)
                 await self._look(mailboxes, epoch)
+                self._tell_redis(None)
             except (DevicesError, LedgerError) as error:
-                _log.warning("redis_away", reason=str(error), waiting=len(self._hub))
+                self._tell_redis(str(error))
                 self._ledger.forget_epoch()
                 self._pings += filter(_is_opening, pings)
                 self._mailboxes |= dict.fromkeys(mailboxes)
                 await asyncio.sleep(PAUSE)
                 self._work.set()
+
+    def _tell_redis(self, reason: str | None) -> None:
+        """Log that Redis went away, or that it is back: once each, however long it takes."""
+        if reason is not None and self._away_since is None:
+            self._away_since = self._clock()
+            _log.warning("redis_away", reason=reason, waiting=len(self._hub))
+        elif reason is None and self._away_since is not None:
+            seconds = round(self._clock() - self._away_since, 3)
+            self._away_since = None
+            _log.warning("redis_back", after_seconds=seconds, waiting=len(self._hub))
 
     async def _open(self, pings: list[Waiting], epoch: str) -> None:
         """Open Pings; a fault of ours costs these an answer of status 8, and nobody else."""

@@ -570,6 +570,27 @@ async def test_ended_pings_are_not_parked(server: ValkeyServer) -> None:
                 for phone in phones[1:]:
                     assert phone.waiting is not None
                     worker.hub.abandon(phone.waiting)
-                await until(lambda: tries(logs) == 2)
 
-    assert [phones[0].waiting] == worker.opener._pings
+            await until(lambda: [phones[0].waiting] == worker.opener._pings)
+
+
+async def test_absent_redis_is_logged_once(server: ValkeyServer) -> None:
+    """However long Redis is away, the log says once that it went and once that it is back."""
+    path = Path(server.unix_socket_path)
+    server.terminate()
+    retry = Retry(NoBackoff(), 1)
+    async with Redis.from_url(f"unix://{path}", retry=retry) as redis:
+        worker = Worker(redis, "w1")
+        async with running(worker):
+            with capture_logs() as logs:
+                worker.begin()
+                await until(lambda: tries(logs) == 1)
+                again = server_in(path.parent)
+                try:
+                    await until(lambda: any(one["event"] == "redis_back" for one in logs))
+                finally:
+                    await redis.aclose()
+                    again.terminate()
+
+    told = [one["event"] for one in logs if one["event"].startswith("redis_")]
+    assert ["redis_away", "redis_back"] == told[:2]
