@@ -169,7 +169,8 @@ class Heartbeat:
     max: Annotated[int, Between(1, 3540, "whole seconds")] = 3540
     """Seconds; a phone that asks for more is told this one (status 5)."""
     default: Annotated[int, Between(1, 3540, "whole seconds")] = 480
-    """Seconds granted to a phone that names no interval and never did."""
+    """Seconds a phone that names no interval waits at most while Redis is away and cannot say
+    which one it named before; a phone that never named one is told so (status 3)."""
 
 
 @dataclass(frozen=True, slots=True)
