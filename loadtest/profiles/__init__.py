@@ -1,0 +1,1 @@
+"""Profiles: what a run puts on a server. Begin with ``profile``."""
