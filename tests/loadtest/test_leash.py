@@ -9,7 +9,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from loadtest import measure
+from loadtest import process
 from loadtest.leash import leashed
 
 PARENT = """
@@ -43,9 +43,9 @@ def test_a_leashed_command_dies_with_its_parent() -> None:
         parent.kill()
 
     until = monotonic() + 10
-    while measure.memory_bytes(child) and monotonic() < until:
+    while process.memory_bytes(child) and monotonic() < until:
         sleep(0.02)
-    assert measure.memory_bytes(child) is None
+    assert process.memory_bytes(child) is None
 
 
 def test_a_command_without_its_parent_does_not_start() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +14,13 @@ import pytest
 from redis import Redis
 
 from loadtest import servers
-from loadtest.fleet import Target
 from loadtest.servers import ServerError
+from loadtest.targets import EAS_PATH, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from loadtest.servers import Node
 
 
 @pytest.fixture
@@ -63,6 +67,44 @@ async def test_a_server_that_fails_shows_its_log(directory: Path) -> None:
     with pytest.raises(ServerError, match=r"(?s)rival ended with status 1.*must specify"):
         async with servers.rival("not-a-scheme://x", directory):
             pass
+
+
+async def test_a_node_comes_back_on_its_ports(directory: Path, valkey_url: str) -> None:
+    """A gateway that was stopped or killed is started again where it was; only a death is told."""
+    async with servers.node(valkey_url, directory, {"PUSHGW_SERVER__WORKERS": "1"}) as node:
+        first = node.pid
+        os.kill(first, signal.SIGKILL)
+        async with asyncio.timeout(10):
+            while (told := death(node)) is None:  # noqa: ASYNC110 - a process, no event
+                await asyncio.sleep(0.01)
+        await node.stop()
+        down = (node.pid, death(node))
+        await node.start()
+        await servers.check_ready(node.admin)
+        _, writer = await asyncio.open_connection(node.target.host, node.target.port)
+        writer.close()
+        second = node.pid
+
+    assert told.startswith(f"gateway-{node.target.port} ended with status -9")
+    assert (None, None) == down
+    assert second not in {None, first}
+    with pytest.raises(ServerError, match="no gateway answers"):
+        await servers.check_ready(node.admin)
+
+
+def death(node: Node) -> str | None:
+    try:
+        node.check()
+    except ServerError as error:
+        return str(error)
+    return None
+
+
+def test_an_admin_listener_has_no_path() -> None:
+    """A slash at the end of its URL says nothing."""
+    assert Target("127.0.0.1", 8801) == replace(
+        servers.parse_admin("http://127.0.0.1:8801/"), path=EAS_PATH
+    )
 
 
 async def test_a_gateway_that_is_not_there_is_an_error() -> None:

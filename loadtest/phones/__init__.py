@@ -1,0 +1,1 @@
+"""The phones of one process, and the account of what reached them. Begin with ``phone``."""
