@@ -1,0 +1,1 @@
+"""What figures are worth: thresholds, comparisons, searches, and whether a run is valid."""
