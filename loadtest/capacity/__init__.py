@@ -1,0 +1,1 @@
+"""The capacity planner: a measured cost model, a demand, and the nodes that it asks for."""
