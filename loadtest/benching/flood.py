@@ -15,7 +15,7 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
-from loadtest.account import Histogram
+from loadtest.figures import Histogram
 from notifier.change import Change
 
 if TYPE_CHECKING:
@@ -55,17 +55,20 @@ class Flood:
         self.latency = Histogram()
         """From the choice of a mailbox to the answer of its phone."""
         self._publisher = publisher
-        self._mailboxes = mailboxes
-        self._changes = {one: Change(one, "5", "Email") for one in mailboxes}
+        self._changes = [Change(one, "5", "Email") for one in mailboxes]
         self._rng = rng
         self._patience = patience
-        self._outstanding: dict[str, float] = {}
-        self._next: list[str] = []
+        self._outstanding: dict[int, float] = {}
+        self._next: list[int] = []
         self._some = asyncio.Event()
         self._is_over = False
 
-    def answer(self, mailbox: str) -> None:
-        """Count an answer of a phone of that mailbox, and change another one."""
+    def answer(self, mailbox: int) -> None:
+        """Count an answer of the phone of that mailbox, and change another one.
+
+        Args:
+            mailbox: Its place among the mailboxes.
+        """
         at = self._outstanding.pop(mailbox, None)
         if at is not None:
             self.answered += 1
@@ -75,7 +78,7 @@ class Flood:
 
     async def run(self, outstanding: int, seconds: float) -> None:
         """Keep changes outstanding for a while, then wait for the last answers."""
-        for _ in range(min(outstanding, len(self._mailboxes) // 2)):
+        for _ in range(min(outstanding, len(self._changes) // 2)):
             self._choose()
         until = monotonic() + seconds
         async with asyncio.TaskGroup() as group:
@@ -92,9 +95,9 @@ class Flood:
                 lane.cancel()
 
     def _choose(self) -> None:
-        mailbox = self._rng.choice(self._mailboxes)
+        mailbox = self._rng.randrange(len(self._changes))
         while mailbox in self._outstanding:
-            mailbox = self._rng.choice(self._mailboxes)
+            mailbox = self._rng.randrange(len(self._changes))
         self._outstanding[mailbox] = monotonic()
         self._next.append(mailbox)
         self._some.set()

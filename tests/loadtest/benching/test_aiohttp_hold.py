@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from loadtest.rivals.aiohttp_hold import build
+from loadtest.benching.rivals.aiohttp_hold import build
 from notifier.publisher import Publisher
 from pushgw.wbxml import decode, element, encode
 
@@ -24,11 +24,12 @@ QUERY = "/Microsoft-Server-ActiveSync?User=Ann%40example.org&DeviceId=P1&DeviceT
 
 
 def body(heartbeat: int) -> bytes:
-    folder = element(
-        "Ping", "Folder", element("Ping", "Id", "5"), element("Ping", "Class", "Email")
-    )
+    folders = [
+        element("Ping", "Folder", element("Ping", "Id", one), element("Ping", "Class", class_))
+        for one, class_ in (("5", "Email"), ("1", "Calendar"))
+    ]
     interval = element("Ping", "HeartbeatInterval", str(heartbeat))
-    return encode(element("Ping", "Ping", interval, element("Ping", "Folders", folder)))
+    return encode(element("Ping", "Ping", interval, element("Ping", "Folders", *folders)))
 
 
 @pytest.fixture
@@ -49,21 +50,22 @@ def status(document: Element) -> str:
     return one.text
 
 
+@pytest.mark.parametrize(("published", "folder"), [("INBOX", "5"), ("Calendar", "1"), ("5", "5")])
 async def test_a_change_ends_a_ping(
-    client: TestClient[Request, Application], valkey_url: str
+    client: TestClient[Request, Application], valkey_url: str, published: str, folder: str
 ) -> None:
     """A Ping is answered with status 2 and the folder when its mailbox changes."""
     ping = asyncio.create_task(post(client, "Ping", body(60)))
     async with Publisher.from_url(valkey_url) as publisher:
         until = monotonic() + 5
         while not ping.done() and monotonic() < until:
-            await publisher.publish("ann@example.org", "INBOX")
+            await publisher.publish("ann@example.org", published)
             await asyncio.sleep(0.01)
 
     answer = await ping
     folders = answer.find("Folders")
     assert folders is not None
-    assert ("2", ["5"]) == (status(answer), [one.text for one in folders.all("Folder")])
+    assert ("2", [folder]) == (status(answer), [one.text for one in folders.all("Folder")])
 
 
 async def test_a_heartbeat_ends_a_ping(client: TestClient[Request, Application]) -> None:
@@ -82,6 +84,12 @@ async def test_an_empty_ping_needs_a_full_one(client: TestClient[Request, Applic
 async def test_a_folder_sync_is_answered(client: TestClient[Request, Application]) -> None:
     """Every FolderSync gets the same hierarchy."""
     assert "1" == status(await post(client, "FolderSync", b""))
+
+
+async def test_options_are_told(client: TestClient[Request, Application]) -> None:
+    """A new phone learns the version and the commands."""
+    async with client.options(QUERY.partition("?")[0]) as response:
+        assert "14.1" == response.headers["MS-ASProtocolVersions"]
 
 
 @pytest.mark.parametrize(("command", "http_status"), [("Sync", 501), ("Ping", 400)])

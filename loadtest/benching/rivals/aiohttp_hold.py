@@ -3,7 +3,7 @@
 Written as one would write a first version that works: uvloop, a future per Ping awaited with
 ``wait_for``, one pattern subscription for all mailboxes. It keeps no record of changes, so a
 change between two Pings of a phone is lost. Run it with ``python -m
-loadtest.rivals.aiohttp_hold PORT REDIS_URL``.
+loadtest.benching.rivals.aiohttp_hold PORT REDIS_URL``.
 """
 
 from __future__ import annotations
@@ -28,8 +28,13 @@ if TYPE_CHECKING:
 CHANNELS: Final = "pushgw:*"
 MAX_HEARTBEAT: Final = 3540
 BACKLOG: Final = 4096
+_PATH: Final = "/Microsoft-Server-ActiveSync"
+_OPTIONS: Final = {"MS-ASProtocolVersions": "14.1", "MS-ASProtocolCommands": "FolderSync,Ping"}
 _TYPE: Final = "application/vnd.ms-sync.wbxml"
-_INBOX: Final = "5"
+_FOLDERS: Final = {"Inbox": ("5", "2"), "Calendar": ("1", "8")}
+"""ServerId and Type by name."""
+_IDS: Final = {"INBOX": "5", "Calendar": "1"}
+"""ServerId by the name under which changes are published."""
 
 
 def _hierarchy() -> bytes:
@@ -44,7 +49,7 @@ def _hierarchy() -> bytes:
             element(page, "DisplayName", name),
             element(page, "Type", kind),
         )
-        for server_id, name, kind in ((_INBOX, "Inbox", "2"), ("1", "Calendar", "8"))
+        for name, (server_id, kind) in _FOLDERS.items()
     ]
     changes = element(page, "Changes", element(page, "Count", str(len(folders))), *folders)
     key = element(page, "SyncKey", "1")
@@ -86,6 +91,11 @@ class Endpoint:
         self._waiting = waiting
         self._cached: dict[tuple[str, str], Element] = {}
         self._folders = _hierarchy()
+
+    async def options(self, request: web.Request) -> web.Response:
+        """Tell which versions and commands there are."""
+        del request
+        return web.Response(headers=_OPTIONS)
 
     async def post(self, request: web.Request) -> web.Response:
         """Answer a FolderSync at once and a Ping when its folders change."""
@@ -149,7 +159,8 @@ def build(redis_url: str) -> web.Application:
 
     app = web.Application()
     app.cleanup_ctx.append(listen)
-    app.router.add_post("/Microsoft-Server-ActiveSync", endpoint.post)
+    app.router.add_post(_PATH, endpoint.post)
+    app.router.add_options(_PATH, endpoint.options)
     return app
 
 
@@ -159,7 +170,7 @@ async def _listen(pubsub: Any, waiting: Waiting) -> None:
             continue
         mailbox = message["channel"].decode().removeprefix("pushgw:{").removesuffix("}")
         folder = orjson.loads(message["data"])["f"]
-        waiting.wake(mailbox, _INBOX if folder == "INBOX" else folder)
+        waiting.wake(mailbox, _IDS.get(folder, folder))
 
 
 def main(arguments: Sequence[str]) -> None:
