@@ -27,7 +27,7 @@ setup: $(READY) ## only build the environment
 $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "building the environment in $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,report]'
 	@touch $@
 
 lint: $(READY) ## ruff, codespell, one sentence for each test
@@ -45,11 +45,14 @@ arch: $(READY) ## the layers, checked by import-linter
 unit: pure rest ## all tests
 
 # The pure core is covered by its own tests alone, every branch of it.
-PURE := pushgw/wbxml/*,pushgw/eas/*,pushgw/session.py,pushgw/brake.py,pushgw/wire.py,heartbeat/interval.py,heartbeat/deadlines.py,notifier/change.py,notifier/subscriptions.py,loadtest/scenario.py,loadtest/account.py
+PURE := pushgw/wbxml/*,pushgw/eas/*,pushgw/session.py,pushgw/brake.py,pushgw/wire.py,heartbeat/interval.py,heartbeat/deadlines.py,notifier/change.py,notifier/subscriptions.py,loadtest/scenario/*,loadtest/wire/*,loadtest/phones/account.py,loadtest/figures.py,loadtest/result.py,loadtest/nearest.py,loadtest/wording.py,loadtest/moments.py,loadtest/faulty/faults.py,loadtest/faulty/mailboxes.py,loadtest/faulty/findings.py,loadtest/profiles/*,loadtest/judging/*,loadtest/screen/*,loadtest/capacity/*,loadtest/reports/*
 PURE_TESTS := tests/pushgw/wbxml tests/pushgw/eas tests/pushgw/test_session.py tests/pushgw/test_brake.py \
 	tests/pushgw/test_wire.py tests/heartbeat/test_interval.py tests/heartbeat/test_deadlines.py \
 	tests/notifier/test_change.py tests/notifier/test_subscriptions.py \
-	tests/loadtest/test_scenario.py tests/loadtest/test_account.py
+	tests/loadtest/scenario tests/loadtest/wire tests/loadtest/phones/test_account.py tests/loadtest/test_figures.py \
+	tests/loadtest/test_result.py tests/loadtest/test_nearest.py tests/loadtest/test_wording.py tests/loadtest/test_moments.py \
+	tests/loadtest/faulty/test_faults.py tests/loadtest/faulty/test_mailboxes.py tests/loadtest/faulty/test_findings.py tests/loadtest/profiles tests/loadtest/judging \
+	tests/loadtest/screen tests/loadtest/capacity tests/loadtest/reports
 
 pure: $(READY) ## the pure core's tests; all of its branches must be covered
 	@$(BIN)/coverage run --data-file=.coverage.pure -m pytest -q $(PURE_TESTS)

@@ -48,12 +48,17 @@ def run(main: Coroutine[Any, Any, Outcome]) -> Outcome:
         react(end)
         return await main
 
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     try:
         return uvloop.run(cancellable())
     except asyncio.CancelledError:
         if not found:
             raise
         raise EndedError(found[0]) from None
+    finally:
+        # The closed loop leaves its handlers behind, which swallow the signals of what comes next.
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def react(call: Callable[[signal.Signals], object]) -> None:

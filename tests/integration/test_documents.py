@@ -33,6 +33,8 @@ EXPECTED = {
     "Cmd=FolderSync": "<DisplayName>Inbox</DisplayName>",
     "Cmd=Ping": "<Status>2</Status><Folders><Folder>5</Folder></Folders></Ping>",
     "pushgw check": "heartbeat.max",
+    "loadtest run": "lost 0",
+    "loadtest plan": "Redmond",
 }
 
 
@@ -51,6 +53,7 @@ def here(line: str, gateway: Gateway, directory: Path) -> str:
         "127.0.0.1:8801": f"127.0.0.1:{gateway.admin}",
         "/tmp/": f"{directory}/",  # noqa: S108 (what the README says)
         ".venv/bin/pushgw": f"{shlex.quote(sys.executable)} -m pushgw",
+        ".venv/bin/loadtest": f"{shlex.quote(sys.executable)} -m loadtest",
     }
     for found, ours in replaced.items():
         line = line.replace(found, ours)

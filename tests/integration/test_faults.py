@@ -46,9 +46,9 @@ async def test_changes_while_the_subscription_is_killed(
     start_valkey: StartValkey, start_gateway: StartGateway, dial: Dial, hold: Hold
 ) -> None:
     """Changes around the loss of the workers' subscriptions are all told, whatever the order."""
-    seed = random.randrange(1_000_000)  # noqa: S311 (rolls the order of a test)
+    seed = random.randrange(1_000_000)
     print("seed", seed)  # noqa: T201 (shown when the test fails)
-    dice = random.Random(seed)  # noqa: S311 (same)
+    dice = random.Random(seed)
     valkey = start_valkey()
     gateway = start_gateway(valkey.url, server__workers="2")
     phones = await synchronised(gateway, dial, PHONES)

@@ -49,6 +49,14 @@ def test_a_result_is_handed_on() -> None:
     assert 7 == ending.run(asyncio.sleep(0, 7))
 
 
+def test_signals_do_afterwards_what_they_did_before() -> None:
+    """What follows a coroutine is interrupted as if there had been none."""
+    before = [signal.getsignal(number) for number in ending.SIGNALS]
+    ending.run(asyncio.sleep(0))
+
+    assert before == [signal.getsignal(number) for number in ending.SIGNALS]
+
+
 def test_another_cancellation_is_no_signal() -> None:
     """A coroutine that was cancelled from inside stays cancelled."""
 
