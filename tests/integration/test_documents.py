@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import shlex
 import shutil
@@ -118,6 +119,21 @@ async def test_python_of_a_backend(phone: Phone, hold: Hold, valkey: Valkey) -> 
     await asyncio.to_thread(exec, ours.replace("redis://127.0.0.1:6379", valkey.url), {})
 
     assert 2 == (await phone.receive()).status
+
+
+def test_case_study_is_what_is_printed() -> None:
+    """The table of the README is the planner's, to the letter."""
+    (block,) = (text for text in blocks("text") if text.startswith("2012 and now"))
+    done = subprocess.run(
+        [sys.executable, "-m", "loadtest", "plan", "--case-study"],
+        env={**os.environ, "COLUMNS": "100"},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    printed = [line.rstrip() for line in done.stdout.splitlines()]
+
+    assert block.splitlines() == printed[: len(block.splitlines())]
 
 
 def test_settings_are_settings(tmp_path: Path) -> None:
