@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SHOWN_MISSED: Final = 20
 """Missed changes that are listed one by one."""
+FEW: Final = 1000
+"""Phones below which a process' own memory is most of what each of them seems to need."""
 _P99: Final = ("delivered", "connect", "tls", "first_hold", "reconnect")
 """Histograms that have a row if anything was recorded."""
 
@@ -97,5 +99,12 @@ def _conditions(result: Result) -> Iterator[tuple[str, str]]:
     yield "generator lag p99", wording.duration(result.figures.latency("lag").p99)
     busiest = max((moment.cpu for moment in result.moments), default=0.0)
     yield "generator CPU", f"{wording.share(busiest)} of a core at most, busiest process"
-    yield "user memory per held phone", wording.size(result.bytes_per_phone)
+    yield "user memory per held phone", _memory(result)
     yield "generator memory per phone", wording.size(result.generator_bytes_per_phone)
+
+
+def _memory(result: Result) -> str:
+    size = wording.size(result.bytes_per_phone)
+    if result.bytes_per_phone is None or result.most_held >= FEW:
+        return size
+    return f"{size} (few phones: mostly a fixed cost)"

@@ -121,6 +121,15 @@ def test_conditions_are_in_the_table() -> None:
     assert expected == {name: found[name] for name in expected}
 
 
+def test_memory_of_few_phones_is_told_as_such() -> None:
+    """A process has memory of its own: 400 phones do not say what a phone needs."""
+    few = replace(GOOD, moments=(moment(states={"held": 400}),))
+    none = replace(few, bytes_per_phone=None)
+
+    found = [rows(run)["user memory per held phone"] for run in (few, none)]
+    assert ["2 KB (few phones: mostly a fixed cost)", "n/a"] == found
+
+
 def test_a_good_run_ends_with_lost_0() -> None:
     """Nothing lost is said in these words."""
     assert ["lost 0"] == list(summary_table.verdict(GOOD))
