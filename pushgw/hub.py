@@ -135,15 +135,16 @@ class Hub:
         return found.copy() if isinstance(found, list) else [found]
 
     def enter(self, waiting: Waiting) -> bool:
-        """Take a Ping in; it ends the older one of its device that this worker has.
+        """Take a Ping in.
+
+        An older one of its device stays until this one has its number (``newer``): answered before
+        that, its phone could send the next Ping to another worker, which would get the lower number
+        and be taken for the older one.
 
         Returns:
             True if changes of its mailbox are heard already; otherwise the bus confirms later, or
             the Ping is over because this process drains.
         """
-        for other in self.of(waiting.mailbox):
-            if other.device == waiting.device:
-                self._supersede(other)
         found = self._by_mailbox.get(waiting.mailbox)
         if found is None:
             self._by_mailbox[waiting.mailbox] = waiting
@@ -187,7 +188,7 @@ class Hub:
         """
         newer = parse_newer_ping(payload)
         if newer is not None:
-            self._newer_elsewhere(mailbox, *newer)
+            self.newer(mailbox, *newer)
             return False
         hint = Hint.parse(payload)
         must_look = False
@@ -202,6 +203,16 @@ class Hub:
                 elif verdict == "look":
                     must_look = True
         return must_look
+
+    def newer(self, mailbox: str, device: str, generation: int) -> None:
+        """End the Pings of a device that are older than one of that number, here or elsewhere."""
+        for waiting in self.of(mailbox):
+            if waiting.device != device:
+                continue
+            if isinstance(waiting.state, Opening):
+                waiting.state.newer = max(waiting.state.newer, generation)
+            elif waiting.generation < generation:
+                self._supersede(waiting)
 
     def look(self, waiting: Waiting, sequences: tuple[int, ...], epoch: str) -> None:
         """Compare a held Ping with what the ledger says."""
@@ -297,15 +308,6 @@ class Hub:
         # end each other for ever, as fast as the network allows.
         if not isinstance(older.state, Answer):
             self.end_at_once(older, SUPERSEDED)
-
-    def _newer_elsewhere(self, mailbox: str, device: str, generation: int) -> None:
-        for waiting in self.of(mailbox):
-            if waiting.device != device:
-                continue
-            if isinstance(waiting.state, Opening):
-                waiting.state.newer = max(waiting.state.newer, generation)
-            elif waiting.generation < generation:
-                self._supersede(waiting)
 
     def _leave(self, waiting: Waiting) -> None:
         waiting.phone.waiting = None

@@ -180,6 +180,7 @@ class Opener:
             # It may have ended while Redis was asked: hung up, superseded, drained.
             if waiting.state is opening and waiting.phone.waiting is waiting:
                 self._resolve(waiting, opening, reading, epoch)
+            self._hub.newer(waiting.mailbox, waiting.device, reading.generation)
             if not reading.known.is_synchronised:
                 strangers.append(waiting.whose)
             elif reading.before is not None:
