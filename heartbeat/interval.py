@@ -7,9 +7,13 @@ from dataclasses import dataclass
 LEAD = 1.0
 """Seconds before the end of an interval at which its answer is due at the latest.
 
-A wheel of whole seconds then fires 1 to 2 s before the end, which leaves a second for a busy loop:
-a phone that asked for N seconds stops reading at N + 5 and shortens its heartbeat after a miss.
-Source: AOSP's client, read time-out of a Ping.
+That leaves a second for a busy loop: a phone that asked for N seconds stops reading at N + 5 and
+shortens its heartbeat after a miss. Source: AOSP's client, read time-out of a Ping.
+"""
+SPREAD = 0.75
+"""Seconds over which answers that would be due together are spread: phones that came back at once
+after a failure, all with the same interval, part a little more with each one. With a wheel of
+quarters of a second, which fires up to a slot early, answers leave 1 to 2 s before the end.
 """
 
 
@@ -43,14 +47,15 @@ class Bounds:
         return min(max(requested, self.low), self.high)
 
 
-def due_at(received: float, interval: float) -> float:
+def due_at(received: float, interval: float, dice: float = 0.0) -> float:
     """Tell when the answer to a request must leave at the latest.
 
     Args:
         received: When the request arrived, seconds of the loop's clock.
         interval: Seconds that the phone asked to wait.
+        dice: At least 0 and below 1, its place among those that would be due together.
 
     Returns:
-        Seconds of the same clock, ``LEAD`` before the interval ends.
+        Seconds of the same clock, ``LEAD`` to ``LEAD`` + ``SPREAD`` before the interval ends.
     """
-    return received + interval - LEAD
+    return received + interval - LEAD - SPREAD * dice

@@ -50,6 +50,12 @@ class Listener(Protocol):
         changed before has left no hint: whoever waits must compare with the ledger now.
         """
 
+    def unheard(self, mailboxes: Sequence[str]) -> None:
+        """Take it that changes of these, which nobody watches any more, are not heard from now on.
+
+        Until then all hints come, also those after ``unwatch``.
+        """
+
     def disconnected(self) -> None:
         """Take it that no hint comes until the next confirmations."""
 
@@ -74,6 +80,10 @@ class BusConfig:
     batch: int = 512
     """Names in one SUBSCRIBE, and replies Redis may have to keep for us: its limit for a pub/sub
     client is 8 MB. Larger ones are not faster (measured: 400,000 names a second at 512)."""
+
+    gather: float = 0.002
+    """How long names are gathered while many come: a write for each few of them is half of what a
+    storm costs. The first name of a quiet moment is not kept waiting."""
 
     def __post_init__(self) -> None:
         times = (self.ping_every, self.pong_within, self.connect_within)
@@ -108,6 +118,7 @@ class Bus:
         self._subscriptions = Subscriptions(config.linger)
         self._link: Link | None = None
         self._flush_is_due = False
+        self._many_came = False
         self._failures = 0
 
     @property
@@ -186,16 +197,24 @@ class Bus:
             self._tell(self._listener.disconnected)
 
     def _flush_soon(self) -> None:
-        """Gather all that is watched in this loop turn into one command."""
-        if self._link is not None and not self._flush_is_due:
-            self._flush_is_due = True
-            asyncio.get_running_loop().call_soon(self._flush)
+        """Gather all that is watched in this loop turn, or a little longer, into one command."""
+        if self._link is None or self._flush_is_due:
+            return
+        self._flush_is_due = True
+        if self._many_came:
+            self._link.loop.call_later(self._config.gather, self._flush)
+        else:
+            self._link.loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         self._flush_is_due = False
         if self._link is None:
             return
         wanted, expired = self._subscriptions.exchange(self._config.batch, time.monotonic())
+        if expired:
+            self._tell(self._listener.unheard, expired)
+        if wanted:
+            self._many_came = len(wanted) > 1
         commands = ((b"SUBSCRIBE", wanted), (b"UNSUBSCRIBE", expired))
         self._link.send(b"".join(_command(verb, names) for verb, names in commands if names))
 
@@ -203,7 +222,7 @@ class Bus:
         confirmed = self._subscriptions.settle(replies, time.monotonic())
         if confirmed:
             self._tell(self._listener.confirmed, confirmed)
-        self._flush()
+        self._flush_soon()
 
     def _hint(self, name: bytes, payload: bytes) -> None:
         mailbox = name[_BEFORE:-_AFTER].decode("utf-8", "surrogatepass")

@@ -51,9 +51,10 @@ class Link(asyncio.Protocol):
         self._reader = hiredis.Reader()
         self._transport: asyncio.Transport | None = None
         self._reason: Exception | None = None
-        loop = asyncio.get_running_loop()
-        self._pong: asyncio.Future[None] = loop.create_future()
-        self._ended: asyncio.Future[None] = loop.create_future()
+        self.loop = asyncio.get_running_loop()
+        """Kept, because asking for it is a system call in CPython 3.11."""
+        self._pong: asyncio.Future[None] = self.loop.create_future()
+        self._ended: asyncio.Future[None] = self.loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
@@ -91,7 +92,7 @@ class Link(asyncio.Protocol):
         Raises:
             TimeoutError: If no PONG comes within so many seconds.
         """
-        self._pong = asyncio.get_running_loop().create_future()
+        self._pong = self.loop.create_future()
         self.send(_PING)
         await self._wait(self._pong, within)
         if not self._pong.done():

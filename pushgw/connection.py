@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from aiohttp import web
     from aiohttp.web_protocol import RequestHandler
 
-    from pushgw.hub import Hub, Waiting
+    from pushgw.hub import Hub
     from pushgw.receipts import Receipts
+    from pushgw.waiting import Waiting
 
 MAX_AHEAD: Final = 65_536
 """Bytes that a client may send ahead of its answer; then nothing more is read until it has it."""
@@ -118,6 +119,7 @@ class Connection(asyncio.Protocol):
         "_lease",
         "_transport",
         "_until",
+        "rested",
         "waiting",
     )
 
@@ -132,6 +134,8 @@ class Connection(asyncio.Protocol):
         self._until = 0.0
         self.waiting: Waiting | None = None
         """The Ping that waits for its answer; the hub sets it."""
+        self.rested: Waiting | None = None
+        """The Ping before, if the next one may go on from there; the hub sets it."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, idle."""
@@ -164,6 +168,8 @@ class Connection(asyncio.Protocol):
         self._allow(None)
         if self.waiting is not None:
             gate.hub.abandon(self.waiting)
+        if self.rested is not None:
+            gate.hub.forget_rest(self.rested)
         self._end_lease(exc)
         self._transport = None
         self._buffer = None
@@ -196,6 +202,20 @@ class Connection(asyncio.Protocol):
             self._end()
         else:
             self._begin_idle()
+
+    def refuse(self, refused: wire.Refused) -> None:
+        """Answer a request without looking at it further, and end the connection."""
+        if self._transport is not None:
+            telemetry.REFUSED.labels(refused.metric_label).inc()
+            telemetry.answered(
+                mailbox="",
+                device="",
+                command="other",
+                code=refused.http_status,
+                reason=refused.metric_label,
+            )
+            self._transport.write(wire.refusal(refused))
+            self._end()
 
     def has_delivered(self) -> bool:
         """Tell if the peer acknowledged all that was written."""
@@ -236,7 +256,7 @@ class Connection(asyncio.Protocol):
         if transport is None:
             return
         if self._buffer is not None:
-            self._refuse(wire.Refused(408, "the request took too long"))
+            self.refuse(wire.Refused(408, "the request took too long"))
         else:
             transport.close()
 
@@ -255,7 +275,7 @@ class Connection(asyncio.Protocol):
         self._buffer = None
         self._allow(None)
         if isinstance(outcome, wire.Refused):
-            self._refuse(outcome)
+            self.refuse(outcome)
         elif isinstance(outcome, wire.ShortRequest):
             self._take_short(outcome, data)
         else:
@@ -273,6 +293,8 @@ class Connection(asyncio.Protocol):
         """Give aiohttp one request."""
         if self._transport is None:
             return
+        if self.rested is not None:  # whatever is asked may change what the next Ping depends on
+            self._gate.hub.forget_rest(self.rested)
         self._lease = lease = Lease(self._transport, self, length)
         self._http = self._gate.long_road()
         self._gate.leases += 1
@@ -338,19 +360,6 @@ class Connection(asyncio.Protocol):
             self._allow(self._gate.patience.request)
         else:
             transport.close()
-
-    def _refuse(self, refused: wire.Refused) -> None:
-        if self._transport is not None:
-            telemetry.REFUSED.labels(refused.metric_label).inc()
-            telemetry.answered(
-                mailbox="",
-                device="",
-                command="other",
-                code=refused.http_status,
-                reason=refused.metric_label,
-            )
-            self._transport.write(wire.refusal(refused))
-            self._end()
 
     def _allow(self, seconds: float | None) -> None:
         """Set the deadline of this connection anew, or take it away."""

@@ -5,49 +5,64 @@ A waiting Ping is one slotted record and one entry in two tables (by mailbox, by
     opening     its question to Redis is on the way (or Redis is away)
     held        it has a session; a hint, a look at the ledger or its deadline ends it
     postponed   its answer is decided, the brake holds it back
+    resting     answered, and its phone may come back on the same connection with the same Ping
 
 and the first of these ends it: change, deadline, newer Ping of the same device, drain, the phone's
 next request on the same connection, disconnect. No task, future or timer belongs to it.
+
+Resting saves the round trip to Redis at the next Ping, which is half of what a wake-up at a low
+rate costs. The subscription outlives the Ping, so until it is given up or lost whatever happens to
+the mailbox is heard, exactly as while a Ping is held. A Ping that comes back and of whose mailbox
+nothing was heard meanwhile is therefore held at once, under the same number among all Pings of its
+device: a Ping that another worker took in between would have been heard of, too. Whatever is
+heard ends the rest, and the next Ping asks Redis. So resting can make a phone wait, which it would
+have done anyway, and never decides an answer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from itertools import islice
+from typing import TYPE_CHECKING, Final, Protocol
 
 from heartbeat.deadlines import Deadlines
 from notifier.change import Hint
 from pushgw import telemetry
-from pushgw.devices import Device, Seen, parse_newer_ping
-from pushgw.session import DRAINED, HEARTBEAT, INTERRUPTED, SUPERSEDED, Answer, PingSession
+from pushgw.devices import Seen, parse_newer_ping
+from pushgw.session import (
+    BALANCED,
+    DRAINED,
+    HEARTBEAT,
+    INTERRUPTED,
+    SUPERSEDED,
+    Answer,
+    PingSession,
+)
+from pushgw.waiters import Waiters
+from pushgw.waiting import Opening
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from pushgw.brake import Brake
-    from pushgw.eas.ping import PingRequest
     from pushgw.receipts import Receipts
+    from pushgw.waiting import Waiting
 
 CHUNK: Final = 500
 """How many Pings are ended before other events get their turn: about 10 ms."""
 
+RESOLUTION: Final = 0.25
+"""Seconds between two looks at the deadlines: phones that came together with equal heartbeats end
+in several portions."""
+DRAIN_STEP: Final = 0.05
+"""Seconds between two portions of a drain."""
 PATIENT: Final = 10.0
 """Seconds; a phone whose Ping was held that long is not repeating itself."""
 
 
-class Phone(Protocol):
-    """A connection, as far as a waiting Ping needs it."""
-
-    waiting: Waiting | None
-
-    def answer(self, body: bytes, *, close: bool) -> None:
-        """Write the answer; the connection is free for its next request."""
-        ...
-
-    def has_delivered(self) -> bool:
-        """Tell if the peer acknowledged all that was written."""
-        ...
+_RESTS: Final = frozenset({"change", HEARTBEAT.reason})
+"""Answers after which a phone comes back with the same Ping."""
 
 
 class Channels(Protocol):
@@ -60,49 +75,6 @@ class Channels(Protocol):
     def unwatch(self, mailbox: str) -> None:
         """Unsubscribe some time later."""
         ...
-
-
-class Opening:
-    """What a Ping brings along, until Redis has answered."""
-
-    __slots__ = ("is_stale", "newer", "request", "seen")
-
-    def __init__(self, request: PingRequest, seen: Seen | None) -> None:
-        self.request = request
-        self.seen = seen
-        """Receipt of the answer before, to be written first."""
-        self.newer = 0
-        """Highest number of a Ping of the same device that was heard of meanwhile."""
-        self.is_stale = False
-        """A change was heard of after the question had left: the ledger must be looked at again."""
-
-
-State: TypeAlias = Opening | PingSession | Answer
-
-
-class Waiting:
-    """One Ping that waits."""
-
-    __slots__ = ("device", "generation", "mailbox", "phone", "received", "state", "until")
-
-    def __init__(
-        self, phone: Phone, device: Device, received: float, until: float, opening: Opening
-    ) -> None:
-        self.phone = phone
-        self.mailbox = device.mailbox
-        self.device = device.id
-        self.received = received
-        """When its bytes arrived, seconds of the loop's clock."""
-        self.until = until
-        """When it is answered at the latest, same clock."""
-        self.generation = 0
-        """Number among all Pings of the device, over all workers; 0 until Redis gave it."""
-        self.state: State = opening
-
-    @property
-    def whose(self) -> Device:
-        """The device as a key."""
-        return Device(self.mailbox, self.device)
 
 
 class Hub:
@@ -119,20 +91,22 @@ class Hub:
         self._receipts = receipts
         self._brake = brake
         self._clock = clock
-        self._by_mailbox: dict[str, Waiting | list[Waiting]] = {}
-        self._deadlines: Deadlines[Waiting] = Deadlines(clock())
-        self._count = 0
+        self._waiters: Waiters[Waiting] = Waiters()
+        self._resting: Waiters[Waiting] = Waiters()
+        self._deadlines: Deadlines[Waiting] = Deadlines(clock(), RESOLUTION)
+        self._must_look: Callable[[str], None]
         self.is_draining = False
 
+    def serve(self, must_look: Callable[[str], None]) -> None:
+        """Take who compares the held Pings of a mailbox with the ledger when that is asked for."""
+        self._must_look = must_look
+
     def __len__(self) -> int:
-        return self._count
+        return len(self._waiters)
 
     def of(self, mailbox: str) -> list[Waiting]:
         """All waiting Pings of a mailbox."""
-        found = self._by_mailbox.get(mailbox)
-        if found is None:
-            return []
-        return found.copy() if isinstance(found, list) else [found]
+        return self._waiters.of(mailbox)
 
     def enter(self, waiting: Waiting) -> bool:
         """Take a Ping in.
@@ -145,21 +119,49 @@ class Hub:
             True if changes of its mailbox are heard already; otherwise the bus confirms later, or
             the Ping is over because this process drains.
         """
-        found = self._by_mailbox.get(waiting.mailbox)
-        if found is None:
-            self._by_mailbox[waiting.mailbox] = waiting
-        elif isinstance(found, list):
-            found.append(waiting)
-        else:
-            self._by_mailbox[waiting.mailbox] = [found, waiting]
-        self._count += 1
-        self._deadlines.arm(waiting, waiting.until)
-        waiting.phone.waiting = waiting
+        if waiting.phone.rested is not None:
+            self.forget_rest(waiting.phone.rested)
+        for rested in self._resting.of_device(waiting.mailbox, waiting.device):
+            self.forget_rest(rested)
+        self._admit(waiting)
         is_heard = self._channels.watch(waiting.mailbox)
         if self.is_draining:
             self.finish(waiting, DRAINED)
             return False
         return is_heard
+
+    def resume(self, rested: Waiting, received: float, until: float) -> bool:
+        """Hold a Ping whose phone is back with the same one.
+
+        Args:
+            rested: The record of the one before.
+            received: When the new one arrived.
+            until: When it is answered at the latest.
+
+        Returns:
+            False if it must be taken in like any other; the record is of no use then.
+        """
+        self.forget_rest(rested)
+        if self.is_draining or not self._channels.watch(rested.mailbox):
+            return False
+        rested.received, rested.until = received, until
+        self._admit(rested)
+        return True
+
+    def forget_rest(self, rested: Waiting) -> None:
+        """Let a resting Ping go."""
+        rested.phone.rested = None
+        self._resting.remove(rested)
+
+    def forget_rests(self, mailbox: str) -> None:
+        """Let the resting Pings of a mailbox go: something happened to it, or will not be heard."""
+        for rested in self._resting.of(mailbox):
+            self.forget_rest(rested)
+
+    def forget_all_rests(self) -> None:
+        """Let all resting Pings go: nothing is heard any more."""
+        for rested in list(self._resting):
+            self.forget_rest(rested)
 
     def hold(self, waiting: Waiting, session: PingSession, generation: int, until: float) -> None:
         """Let a Ping wait that Redis knows of no change for."""
@@ -174,41 +176,28 @@ class Hub:
         delay = self._brake.delay(self._brake_key(waiting), told, now)
         if delay:
             waiting.state = answer
-            # The wheel fires up to a second early, a brake must not.
-            self._rearm(waiting, now + delay + 1.0)
+            # The wheel fires up to one resolution early, a brake must not.
+            self._rearm(waiting, now + delay + RESOLUTION)
             telemetry.REFUSED.labels("brake").inc()
         else:
             self.finish(waiting, answer)
 
-    def hinted(self, mailbox: str, payload: bytes) -> bool:
-        """Act on a message of a mailbox's channel.
-
-        Returns:
-            True if the ledger must be looked at for held Pings of that mailbox.
-        """
+    def hinted(self, mailbox: str, payload: bytes) -> None:
+        """Act on a message of a mailbox's channel."""
+        self.forget_rests(mailbox)
         newer = parse_newer_ping(payload)
-        if newer is not None:
+        if newer is None:
+            self._act(mailbox, Hint.parse(payload), self._waiters.of(mailbox))
+        else:
             self.newer(mailbox, *newer)
-            return False
-        hint = Hint.parse(payload)
-        must_look = False
-        for waiting in self.of(mailbox):
-            state = waiting.state
-            if isinstance(state, Opening):
-                state.is_stale = True
-            elif isinstance(state, PingSession):
-                verdict = "look" if hint is None else state.hinted(hint.folder, hint.seq)
-                if isinstance(verdict, Answer):
-                    self.finish(waiting, verdict, None if hint is None else hint.at_ms)
-                elif verdict == "look":
-                    must_look = True
-        return must_look
 
     def newer(self, mailbox: str, device: str, generation: int) -> None:
         """End the Pings of a device that are older than one of that number, here or elsewhere."""
-        for waiting in self.of(mailbox):
-            if waiting.device != device:
-                continue
+        for rested in self._resting.of_device(mailbox, device):
+            # It ended, and began to rest, after the newer one had come in.
+            if rested.generation < generation:
+                self.forget_rest(rested)
+        for waiting in self._waiters.of_device(mailbox, device):
             if isinstance(waiting.state, Opening):
                 waiting.state.newer = max(waiting.state.newer, generation)
             elif waiting.generation < generation:
@@ -229,6 +218,25 @@ class Hub:
             self.finish(waiting, state if isinstance(state, Answer) else HEARTBEAT)
         return len(due) == CHUNK
 
+    def shed(self, count: int) -> int:
+        """Send phones away that another worker shall hold, those first that waited longest.
+
+        Their Pings end legally and their connections close: the next one lands anywhere.
+
+        Returns:
+            How many were sent away; fewer where the others have only just come.
+        """
+        now = self._clock()
+        longest = (
+            one
+            for one in self._waiters
+            if isinstance(one.state, PingSession) and now - one.received >= PATIENT
+        )
+        chosen = list(islice(longest, count))
+        for waiting in chosen:
+            self.finish(waiting, BALANCED)
+        return len(chosen)
+
     def interrupt(self, waiting: Waiting) -> None:
         """End a Ping whose phone has sent its next request already."""
         self.finish(waiting, INTERRUPTED)
@@ -243,45 +251,86 @@ class Hub:
     async def drain(self, seconds: float) -> None:
         """End all Pings legally, spread over ``seconds``; later ones are ended as they come."""
         self.is_draining = True
-        steps = max(1, int(seconds / 0.05))
-        left = list(self._all())
-        for step in range(steps):
-            share = -(-len(left) // (steps - step))
-            for waiting in left[:share]:
-                if waiting.phone.waiting is waiting:
-                    self.finish(waiting, DRAINED)
-            left = left[share:]
-            if not left and not self._count:
+        self.forget_all_rests()
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        left = list(self._waiters)
+        left.reverse()
+        total = len(left)
+        while left:
+            # By the clock, not by steps: a busy machine must not make the drain any longer.
+            passed = (clock() - began) / seconds if seconds else 1.0
+            while left and total - len(left) < total * passed:
+                self._drain_one(left.pop())
+            if not self._waiters:
                 break
-            await asyncio.sleep(0.05)
-        for waiting in list(self._all()):
+            await asyncio.sleep(DRAIN_STEP)
+        for waiting in list(self._waiters):
+            self.finish(waiting, DRAINED)
+
+    def _drain_one(self, waiting: Waiting) -> None:
+        if waiting.phone.waiting is waiting:
             self.finish(waiting, DRAINED)
 
     def finish(self, waiting: Waiting, answer: Answer, at_ms: float | None = None) -> None:
-        """Write a Ping's answer; the record is free afterwards.
+        """Write a Ping's answer; the record is free afterwards, or rests.
 
         Args:
             waiting: The Ping, in whatever state.
             answer: What it is told.
             at_ms: When the change behind it was recorded, UNIX time in milliseconds, if known.
         """
-        phone = waiting.phone
+        phone, state = waiting.phone, waiting.state
+        # Still watched, so this only asks: one that is deaf may have missed a change already.
+        is_heard = self._channels.watch(waiting.mailbox)
         self._leave(waiting)
-        if self._held(waiting) >= PATIENT and isinstance(waiting.state, PingSession):
+        held = self._clock() - waiting.received
+        if held >= PATIENT and isinstance(state, PingSession):
             self._brake.release(self._brake_key(waiting))
-        phone.answer(answer.response.to_bytes(), close=self.is_draining)
+        phone.answer(
+            answer.response.to_bytes(), close=self.is_draining or answer.reason == BALANCED.reason
+        )
         if answer.seen:
             self._receipts.sent(phone, Seen(waiting.whose, answer.seen))
-        self._tell(waiting, answer, at_ms)
+        if is_heard and answer.reason in _RESTS and isinstance(state, PingSession):
+            self._rest(waiting, state, answer)
+        self._tell(waiting, answer, held, at_ms)
 
-    def _all(self) -> Iterable[Waiting]:
-        for found in self._by_mailbox.values():
-            yield from found if isinstance(found, list) else (found,)
+    def _admit(self, waiting: Waiting) -> None:
+        self._waiters.add(waiting)
+        self._deadlines.arm(waiting, waiting.until)
+        waiting.phone.waiting = waiting
+
+    def _act(self, mailbox: str, hint: Hint | None, crowd: list[Waiting]) -> None:
+        """Act on a hint for a chunk of those who wait; the others follow after other events."""
+        must_look = False
+        for waiting in crowd[:CHUNK]:
+            state = waiting.state
+            if isinstance(state, Opening):
+                state.is_stale = True
+            elif waiting.phone.rested is waiting:
+                self.forget_rest(waiting)  # it ended before its chunk had its turn
+            elif isinstance(state, PingSession) and waiting.phone.waiting is waiting:
+                verdict = "look" if hint is None else state.hinted(hint.folder, hint.seq)
+                if isinstance(verdict, Answer):
+                    self.finish(waiting, verdict, None if hint is None else hint.at_ms)
+                elif verdict == "look":
+                    must_look = True
+        if must_look:
+            self._must_look(mailbox)
+        if len(crowd) > CHUNK:
+            asyncio.get_running_loop().call_soon(self._act, mailbox, hint, crowd[CHUNK:])
+
+    def _rest(self, waiting: Waiting, session: PingSession, answer: Answer) -> None:
+        if not self.is_draining:
+            session.told(answer)
+            waiting.phone.rested = waiting
+            self._resting.add(waiting)
 
     def _held(self, waiting: Waiting) -> float:
         return self._clock() - waiting.received
 
-    def _tell(self, waiting: Waiting, answer: Answer, at_ms: float | None) -> None:
+    def _tell(self, waiting: Waiting, answer: Answer, held: float, at_ms: float | None) -> None:
         if at_ms is not None:
             telemetry.NOTIFY_LATENCY.observe(max(0.0, time.time() - at_ms / 1000))
         telemetry.answered(
@@ -290,7 +339,7 @@ class Hub:
             command="Ping",
             code=200,
             status=int(answer.response.status),
-            held_seconds=self._held(waiting),
+            held_seconds=held,
             reason=answer.reason,
         )
 
@@ -312,10 +361,5 @@ class Hub:
     def _leave(self, waiting: Waiting) -> None:
         waiting.phone.waiting = None
         self._deadlines.disarm(waiting, waiting.until)
-        found = self._by_mailbox[waiting.mailbox]
-        if isinstance(found, list) and len(found) > 1:
-            found.remove(waiting)
-        else:
-            del self._by_mailbox[waiting.mailbox]
+        if self._waiters.remove(waiting):
             self._channels.unwatch(waiting.mailbox)
-        self._count -= 1

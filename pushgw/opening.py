@@ -11,6 +11,7 @@ back. Push degrades, phones see nothing but a longer wait.
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import TYPE_CHECKING
 
 import structlog
@@ -19,8 +20,9 @@ from heartbeat.interval import due_at
 from notifier.ledger import LedgerError
 from pushgw import telemetry
 from pushgw.devices import Device, DevicesError, Read, Reading, folders_to_text
-from pushgw.hub import Opening, Waiting
+from pushgw.hub import CHUNK
 from pushgw.session import FAULT, SUPERSEDED, Answer, PingSession, Terms, cursor, judge, watch
+from pushgw.waiting import Opening, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,12 +30,16 @@ if TYPE_CHECKING:
     from notifier.ledger import Ledger
     from pushgw.devices import Devices
     from pushgw.eas.ping import PingRequest
-    from pushgw.hub import Hub, Phone
+    from pushgw.hub import Hub
     from pushgw.receipts import Receipts
     from pushgw.session import Limits
+    from pushgw.waiting import Phone
 
 BATCH = 1000
 """Pings or mailboxes in one round trip."""
+GATHER = 0.002
+"""Seconds between two round trips while many Pings come: a write and a read for each few of them
+are a good part of what a storm costs, and none of them is in a hurry to wait."""
 PAUSE = 0.5
 """Seconds between two tries while Redis is away."""
 
@@ -60,17 +66,25 @@ class Opener:
         self._hub: Hub
         self._pings: list[Waiting] = []
         self._mailboxes: dict[str, None] = {}
+        self._looking: frozenset[str] = frozenset()
+        """Mailboxes whose look is under way."""
         self._work = asyncio.Event()
         self._looks_for_receipts = False
+        self._was_deaf = False
         self._away_since: float | None = None
 
     def serve(self, hub: Hub) -> None:
         """Take the hub whose Pings are opened; the two know each other."""
         self._hub = hub
+        hub.serve(self._look_soon)
 
     def begin(self, phone: Phone, device: Device, request: PingRequest, received: float) -> None:
         """Take a Ping in. Its answer comes through the phone, now or later."""
         seen = self._receipts.next_request(phone)
+        if phone.rested is not None and self._resume(phone.rested, device, request, received):
+            if seen is not None:
+                self._receipts.keep(seen)
+            return
         interval = self._limits.bounds.default
         if request.heartbeat is not None:
             interval = self._limits.bounds.nearest(request.heartbeat)
@@ -82,12 +96,14 @@ class Opener:
 
     def hinted(self, mailbox: str, payload: bytes) -> None:
         """Hear of a change."""
-        if self._hub.hinted(mailbox, payload):
-            self._mailboxes[mailbox] = None
-            self._work.set()
+        self._hub.hinted(mailbox, payload)
 
     def confirmed(self, mailboxes: Sequence[str]) -> None:
         """Changes of these are heard from now on: read what happened before."""
+        if self._was_deaf:
+            # One asked for meanwhile may be that of a Redis that has gone since, unheard as well.
+            self._ledger.forget_epoch()
+            self._was_deaf = False
         for mailbox in mailboxes:
             for waiting in self._hub.of(mailbox):
                 if isinstance(waiting.state, Opening):
@@ -98,8 +114,15 @@ class Opener:
                     self._mailboxes[mailbox] = None
         self._work.set()
 
+    def unheard(self, mailboxes: Sequence[str]) -> None:
+        """Changes of these, for which no Ping waits, are not heard from now on."""
+        for mailbox in mailboxes:
+            self._hub.forget_rests(mailbox)
+
     def disconnected(self) -> None:
         """Hints may be missed from now on, and Redis may come back without its data."""
+        self._was_deaf = True
+        self._hub.forget_all_rests()
         self._ledger.forget_epoch()
 
     def tick(self, _now: float) -> bool:
@@ -107,6 +130,17 @@ class Opener:
         self._looks_for_receipts = True
         self._work.set()
         return False
+
+    async def settle(self) -> None:
+        """Write down what is known to have arrived; a failure costs phones a wake-up for nothing.
+
+        Receipts of the last second would otherwise end with this process.
+        """
+        while seen := self._receipts.arrived(BATCH):
+            try:
+                await self._devices.settle(seen=seen)
+            except DevicesError as error:
+                _log.warning("receipts_lost", reason=str(error), devices=len(seen))
 
     async def run(self) -> None:
         """Serve arrivals and looks until cancelled."""
@@ -117,9 +151,12 @@ class Opener:
             mailboxes = list(self._mailboxes)[:BATCH]
             for mailbox in mailboxes:
                 del self._mailboxes[mailbox]
+            self._looking = frozenset(mailboxes)
             if self._pings or self._mailboxes:
                 self._work.set()
-            seen = self._receipts.arrived(looks=self._looks_for_receipts)
+            seen = self._receipts.arrived(BATCH, looks=self._looks_for_receipts)
+            if len(seen) == BATCH:
+                self._work.set()
             self._looks_for_receipts = False
             if not pings and not mailboxes and not seen:
                 continue
@@ -130,6 +167,8 @@ class Opener:
                 await self._open(pings, epoch)
                 await self._look(mailboxes, epoch)
                 self._tell_redis(None)
+                if len(pings) > 1:
+                    await asyncio.sleep(GATHER)
             except (DevicesError, LedgerError) as error:
                 self._tell_redis(str(error))
                 self._ledger.forget_epoch()
@@ -137,6 +176,27 @@ class Opener:
                 self._mailboxes |= dict.fromkeys(mailboxes)
                 await asyncio.sleep(PAUSE)
                 self._work.set()
+
+    def _resume(
+        self, rested: Waiting, device: Device, request: PingRequest, received: float
+    ) -> bool:
+        """Hold a Ping that goes on from the one before, without asking Redis; False if not so."""
+        session = rested.state
+        if not isinstance(session, PingSession) or not session.is_of(request):
+            return False
+        if rested.mailbox != device.mailbox or rested.device != device.id:
+            return False
+        if device.mailbox in self._mailboxes or device.mailbox in self._looking:
+            return False  # there may be a change already that only the look will find
+        until = _due_at(received, session.heartbeat)
+        if not self._hub.resume(rested, received, until):
+            return False
+        telemetry.HEARTBEAT.observe(session.heartbeat)
+        return True
+
+    def _look_soon(self, mailbox: str) -> None:
+        self._mailboxes[mailbox] = None
+        self._work.set()
 
     def _tell_redis(self, reason: str | None) -> None:
         """Log that Redis went away, or that it is back: once each, however long it takes."""
@@ -244,23 +304,33 @@ class Opener:
                 self._work.set()
 
     def _hold(self, waiting: Waiting, session: PingSession, terms: Terms, generation: int) -> None:
-        until = due_at(waiting.received, terms.heartbeat)
+        until = _due_at(waiting.received, terms.heartbeat)
         self._hub.hold(waiting, session, generation, until)
         telemetry.HEARTBEAT.observe(terms.heartbeat)
 
     async def _look(self, mailboxes: list[str], epoch: str) -> None:
-        held = [
-            (one, one.state)
-            for mailbox in mailboxes
-            for one in self._hub.of(mailbox)
-            if isinstance(one.state, PingSession)
-        ]
-        sequences = await self._ledger.sequences(
-            [(one.mailbox, session.watch.fields) for one, session in held]
-        )
-        for (waiting, session), numbers in zip(held, sequences, strict=True):
-            if waiting.state is session:
-                self._hub.look(waiting, numbers, epoch)
+        held: dict[tuple[str, tuple[str, ...]], list[tuple[Waiting, PingSession]]] = {}
+        for mailbox in mailboxes:
+            for one in self._hub.of(mailbox):
+                if isinstance(one.state, PingSession):
+                    # Phones of one mailbox mostly watch the same: one answer serves them all.
+                    key = mailbox, one.state.watch.fields
+                    held.setdefault(key, []).append((one, one.state))
+        found = await self._ledger.sequences(list(held))
+        for crowd, numbers in zip(held.values(), found, strict=True):
+            for first in range(0, len(crowd), CHUNK):
+                for waiting, session in crowd[first : first + CHUNK]:
+                    if waiting.state is session:
+                        self._hub.look(waiting, numbers, epoch)
+                if len(crowd) > CHUNK:
+                    await asyncio.sleep(0)
+        self._looking = frozenset()
+        for mailbox in mailboxes:  # whose rest began meanwhile was not compared
+            self._hub.forget_rests(mailbox)
+
+
+def _due_at(received: float, interval: float) -> float:
+    return due_at(received, interval, random.random())  # noqa: S311 (spreads answers)
 
 
 def _is_opening(waiting: Waiting) -> bool:

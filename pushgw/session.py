@@ -77,6 +77,7 @@ HEARTBEAT: Final = _over("heartbeat")
 SUPERSEDED: Final = _over("superseded")
 INTERRUPTED: Final = _over("interrupted")
 DRAINED: Final = _over("drain")
+BALANCED: Final = _over("balance")
 FAULT: Final = Answer(PingResponse(PingStatus.SERVER_ERROR), "fault")
 HIERARCHY_CHANGED: Final = Answer(PingResponse(PingStatus.FOLDER_SYNC_REQUIRED), "hierarchy")
 
@@ -181,6 +182,19 @@ class PingSession:
             return None
         return self._changed(
             {at: now for at, now in enumerate(sequences) if now != self._cursors[at]}
+        )
+
+    def told(self, answer: Answer) -> None:
+        """Take it that the phone has an answer of this session: what it told is not news again."""
+        if answer.seen:
+            told = {name: int(text.partition(".")[0]) for name, text in answer.seen}
+            self._cursors = tuple(map(told.get, self.watch.fields, self._cursors))
+
+    def is_of(self, request: PingRequest) -> bool:
+        """Tell if a further Ping of the same device asks for the same, in words or by silence."""
+        folders = request.folders
+        return (request.heartbeat is None or request.heartbeat == self.heartbeat) and (
+            folders is None or watch(folders) is self.watch
         )
 
     def hinted(self, folder: str, sequence: int | None) -> Answer | Literal["look"] | None:

@@ -28,7 +28,7 @@ from pushgw.brake import Brake
 from pushgw.connection import Gate, Patience
 from pushgw.devices import Devices
 from pushgw.endpoint import Endpoint, Intake
-from pushgw.hub import Hub
+from pushgw.hub import RESOLUTION, Hub
 from pushgw.opening import Opener
 from pushgw.receipts import Receipts
 from pushgw.session import Limits
@@ -143,15 +143,13 @@ class Worker:
         """Run what runs all the time; it ends with the block."""
         if self._plan.redis_socket is not None:
             await _appears(self._plan.redis_socket)
-        ticker = Ticker(
-            self._hub.expire,
-            self._gate.expire,
-            self._opener.tick,
-            observe_lag=telemetry.LOOP_LAG.observe,
+        beats = (
+            Ticker(self._hub.expire, period=RESOLUTION, observe_lag=telemetry.LOOP_LAG.observe),
+            Ticker(self._gate.expire, self._opener.tick),
         )
         # A part that ends by itself ends the worker: the supervisor starts a new one.
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(part.run()) for part in (self._bus, self._opener, ticker)]
+            tasks = [group.create_task(part.run()) for part in (self._bus, self._opener, *beats)]
             try:
                 yield
             finally:
@@ -180,6 +178,7 @@ class Worker:
             if not self._gate.connections:
                 break
             await asyncio.sleep(POLL)
+        await self._opener.settle()
         _log.info("drained", worker=self._index, left=len(self._gate.connections))
 
     async def _close(self) -> None:
@@ -206,6 +205,9 @@ class _Ear:
 
     def confirmed(self, mailboxes: Sequence[str]) -> None:
         self._opener.confirmed(mailboxes)
+
+    def unheard(self, mailboxes: Sequence[str]) -> None:
+        self._opener.unheard(mailboxes)
 
     def disconnected(self) -> None:
         telemetry.REDIS_RECONNECTS.inc()

@@ -82,6 +82,24 @@ def test_item_armed_in_the_current_slot_is_due():
     assert wheel.due(10.7, 10) == ["a"]
 
 
+def test_resolution_is_the_length_of_a_slot():
+    """With a resolution of a quarter of a second an item fires less than that too early."""
+    wheel = Deadlines(now=100.0, resolution=0.25)
+    wheel.arm("a", 107.9)
+
+    assert wheel.due(107.74, 10) == []
+    assert wheel.due(107.75, 10) == ["a"]
+
+
+def test_disarming_finds_the_slot_at_any_resolution():
+    """An item is found again by the time it was armed with."""
+    wheel = Deadlines(now=100.0, resolution=0.25)
+    wheel.arm("a", 107.9)
+    wheel.disarm("a", 107.9)
+
+    assert len(wheel) == 0
+
+
 class AgainstAModel(RuleBasedStateMachine):
     """The wheel against a plain dictionary of due times."""
 

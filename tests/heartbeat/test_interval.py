@@ -1,6 +1,6 @@
 import pytest
 
-from heartbeat.interval import LEAD, Bounds, due_at
+from heartbeat.interval import LEAD, SPREAD, Bounds, due_at
 
 
 @pytest.fixture(name="bounds")
@@ -27,3 +27,17 @@ def test_bounds_that_contradict_each_other_are_refused(low, high, default):
 def test_answer_is_due_before_the_interval_ends():
     """The latest moment for an answer lies one lead before the end that the phone waits for."""
     assert due_at(1000.25, 480) == 1000.25 + 480 - LEAD
+
+
+@pytest.mark.parametrize(("dice", "earlier"), [(0.0, 0.0), (0.5, SPREAD / 2), (1.0, SPREAD)])
+def test_answers_are_spread(dice, earlier):
+    """The dice move an answer at most by the spread, always to the early side."""
+    assert due_at(1000.25, 480) - earlier == due_at(1000.25, 480, dice)
+
+
+@pytest.mark.parametrize("dice", [0.0, 0.999])
+def test_answer_leaves_one_to_two_seconds_early(dice):
+    """With a wheel of quarters of a second no answer leaves more than 2 s before the end."""
+    at = due_at(1000.0, 480, dice)
+
+    assert 1.0 <= 1480.0 - at <= 2.0 - 0.25

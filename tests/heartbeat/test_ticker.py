@@ -26,6 +26,23 @@ async def test_ticks_at_a_full_second():
     assert times[0] % 1 < 0.5
 
 
+async def test_ticks_at_each_period():
+    """Callbacks run just after each begin of a shorter period, one after the other."""
+    called, times = asyncio.Event(), []
+
+    def tick(now):
+        times.append(now)
+        if len(times) == 3:
+            called.set()
+        return False
+
+    await ticked(Ticker(tick, period=0.02), called)
+
+    periods = [int(one / 0.02) for one in times]
+    assert periods == sorted(set(periods))
+    assert times[2] - times[0] >= 0.02
+
+
 async def test_more_to_do_lets_the_loop_turn():
     """A callback with more to do is called again after others had their turn."""
     order, done, answers = [], asyncio.Event(), [True, True, False]

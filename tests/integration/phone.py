@@ -8,6 +8,7 @@ import contextlib
 import socket
 import struct
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import quote
 
@@ -114,10 +115,13 @@ class Phone:
         self._source = source
         self._reader: asyncio.StreamReader
         self.writer: asyncio.StreamWriter | None = None
+        self.was_told = False
+        """A Ping was answered on this connection: the next one may be held without asking Redis."""
 
     async def connect(self) -> Self:
         """Open a connection; the one before, if any, is closed."""
         await self.close()
+        self.was_told = False
         self._reader, self.writer = await asyncio.open_connection(
             "127.0.0.1",
             self._port,
@@ -195,6 +199,8 @@ class Phone:
         async with asyncio.timeout(within):
             while (answer := await self._one()).http_status == 100:
                 pass
+        if answer.http_status == HTTPStatus.OK and answer.body:
+            self.was_told |= answer.root.name == "Ping"
         return answer
 
     async def interim(self, within: float = WITHIN) -> int:

@@ -20,7 +20,7 @@ NO_PING = encode(element("Ping", "Ping", element("Ping", "HeartbeatInterval", "s
 OTHER_ROOT = folder_sync()
 EMPTY_PING = encode(element("Ping", "Ping"))
 REASONS = {
-    *("change", "heartbeat", "hierarchy", "superseded", "interrupted", "drain", "terms"),
+    *("change", "heartbeat", "hierarchy", "superseded", "interrupted", "drain", "balance", "terms"),
     *("disconnect", "fault", "malformed"),
 }
 

@@ -38,6 +38,7 @@ class Recorder:
     def __init__(self) -> None:
         self.hints: list[tuple[str, bytes]] = []
         self.confirmations: list[str] = []
+        self.unheard_of: list[str] = []
         self.losses = 0
 
     def hinted(self, mailbox: str, payload: bytes) -> None:
@@ -45,6 +46,9 @@ class Recorder:
 
     def confirmed(self, mailboxes: Sequence[str]) -> None:
         self.confirmations.extend(mailboxes)
+
+    def unheard(self, mailboxes: Sequence[str]) -> None:
+        self.unheard_of.extend(mailboxes)
 
     def disconnected(self) -> None:
         self.losses += 1

@@ -18,10 +18,11 @@ from pushgw.brake import Brake
 from pushgw.connection import MAX_AHEAD, Connection, Gate, Patience
 from pushgw.devices import Device, Seen
 from pushgw.eas.ping import CACHED, PingResponse
-from pushgw.hub import Hub, Opening, Waiting
+from pushgw.hub import Hub
 from pushgw.lease import Lease
 from pushgw.receipts import Receipts
 from pushgw.session import DRAINED, HEARTBEAT, INTERRUPTED, Answer
+from pushgw.waiting import Opening, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Sized

@@ -2,125 +2,42 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 
 from notifier.change import Hint
 from pushgw import telemetry
-from pushgw.brake import Brake
 from pushgw.devices import Device, Seen, newer_ping
-from pushgw.eas.ping import CACHED, PingFolder, PingResponse
-from pushgw.hub import CHUNK, Hub, Opening, Waiting
-from pushgw.receipts import Receipts
+from pushgw.eas.ping import CACHED
 from pushgw.session import (
-    DRAINED,
     HEARTBEAT,
     HIERARCHY_CHANGED,
     INTERRUPTED,
     SUPERSEDED,
     Answer,
-    PingSession,
-    Terms,
+)
+from pushgw.waiting import Opening, Waiting
+from tests.pushgw.hub_scene import (
+    CHANGE,
+    CHANGED,
+    EXPIRED,
+    QUIET,
+    Phone,
+    Scene,
+    held,
+    leaving_nothing,
+    told,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-INBOX = (PingFolder("5", "Email"),)
-QUIET = (0, 0, 0, 0)
-"""Of the hierarchy and the three names of the Inbox."""
-CHANGE = Answer(PingResponse(2, folders=("5",)), "change", (("INBOX", "7.e1"),))
-EXPIRED = HEARTBEAT.response.to_bytes()
-
-
-class Phone:
-    """A connection that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.waiting: Waiting | None = None
-        self.answers: list[bytes] = []
-        self.closes: list[bool] = []
-        self.delivered = False
-
-    def answer(self, body: bytes, *, close: bool) -> None:
-        self.answers.append(body)
-        self.closes.append(close)
-
-    def has_delivered(self) -> bool:
-        return self.delivered
-
-
-class Channels:
-    """A bus that counts who is watched."""
-
-    def __init__(self) -> None:
-        self.watched: Counter[str] = Counter()
-        self.in_force = True
-
-    def watch(self, mailbox: str) -> bool:
-        self.watched[mailbox] = 1
-        return self.in_force
-
-    def unwatch(self, mailbox: str) -> None:
-        del self.watched[mailbox]
-
-
-class Scene:
-    """A hub with everything around it."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.channels = Channels()
-        self.receipts = Receipts()
-        self.hub = Hub(self.channels, self.receipts, Brake(), lambda: self.now)
-
-    def enter(self, mailbox: str = "anna", device: str = "D1", until: float = 1480.0) -> Waiting:
-        opening = Opening(CACHED, None)
-        waiting = Waiting(Phone(), Device(mailbox, device), self.now, until, opening)
-        self.hub.enter(waiting)
-        return waiting
-
-    def hold(
-        self,
-        mailbox: str = "anna",
-        device: str = "D1",
-        generation: int = 1,
-        until: float = 1480.0,
-        cursors: tuple[int, ...] = QUIET,
-    ) -> Waiting:
-        waiting = self.enter(mailbox, device, until)
-        self.hub.hold(waiting, held(cursors), generation, until)
-        return waiting
-
-    def ends(self, count: int, answer: Answer) -> list[Waiting]:
-        """Pings of one device that are all answered at once with the same."""
-        pings = []
-        for _ in range(count):
-            pings.append(self.enter())
-            self.hub.end_at_once(pings[-1], answer)
-        return pings
-
-
-def held(cursors: tuple[int, ...] = QUIET) -> PingSession:
-    return PingSession(Terms(480, INBOX), cursors, "e1")
-
-
-def told(waiting: Waiting) -> list[bytes]:
-    assert isinstance(waiting.phone, Phone)
-    return waiting.phone.answers
-
 
 @pytest.fixture(name="scene")
 def _scene() -> Iterator[Scene]:
-    scene = Scene()
-    yield scene
-    for waiting in list(scene.hub._all()):
-        scene.hub.abandon(waiting)
-    assert (len(scene.hub), scene.hub._by_mailbox, len(scene.hub._deadlines)) == (0, {}, 0)
-    assert not scene.channels.watched
+    with leaving_nothing(Scene()) as scene:
+        yield scene
 
 
 def test_entered_ping_is_counted_and_heard(scene: Scene) -> None:
@@ -128,7 +45,7 @@ def test_entered_ping_is_counted_and_heard(scene: Scene) -> None:
     waiting = scene.enter()
 
     assert (len(scene.hub), scene.hub.of("anna"), scene.hub.of("bert")) == (1, [waiting], [])
-    assert scene.channels.watched == {"anna": 1}
+    assert scene.channels.watched == {"anna"}
     assert waiting.phone.waiting is waiting
 
 
@@ -145,9 +62,10 @@ def test_change_ends_a_held_ping(scene: Scene) -> None:
     """A hint beyond the cursor answers with the folder; the phone's receipt is waited for."""
     waiting = scene.hold()
 
-    assert scene.hub.hinted("anna", Hint("INBOX", 7).to_bytes()) is False
-    assert [CHANGE.response.to_bytes()] == told(waiting)
-    assert waiting.phone.waiting is None
+    scene.hub.hinted("anna", Hint("INBOX", 7).to_bytes())
+
+    assert [CHANGED] == told(waiting)
+    assert (waiting.phone.waiting, scene.looks) == (None, [])
     assert Seen(Device("anna", "D1"), CHANGE.seen) == scene.receipts.next_request(waiting.phone)
 
 
@@ -172,23 +90,27 @@ def test_unclear_hint_asks_for_a_look(scene: Scene, payload: bytes) -> None:
     """Any message that does not prove a change sends to the ledger; nobody is answered yet."""
     waiting = scene.hold(cursors=(0, 0, 0, 3))
 
-    assert scene.hub.hinted("anna", payload) is True
-    assert told(waiting) == []
+    scene.hub.hinted("anna", payload)
+
+    assert (["anna"], []) == (scene.looks, told(waiting))
 
 
 def test_hint_of_an_unwatched_folder_is_nothing(scene: Scene) -> None:
     """A change elsewhere in the mailbox needs no look and ends nobody."""
     waiting = scene.hold()
 
-    assert scene.hub.hinted("anna", Hint("Archive", 1).to_bytes()) is False
-    assert told(waiting) == []
+    scene.hub.hinted("anna", Hint("Archive", 1).to_bytes())
+
+    assert ([], []) == (scene.looks, told(waiting))
 
 
 def test_hint_of_a_mailbox_nobody_waits_for_is_nothing(scene: Scene) -> None:
     """A lingering subscription may still deliver."""
     scene.hold()
 
-    assert scene.hub.hinted("bert", b"look") is False
+    scene.hub.hinted("bert", b"look")
+
+    assert scene.looks == []
 
 
 def test_hint_reaches_all_devices_of_a_mailbox(scene: Scene) -> None:
@@ -204,10 +126,11 @@ def test_hint_for_an_opening_ping_makes_its_reading_stale(scene: Scene) -> None:
     """What is heard while Redis is asked is remembered, not acted on."""
     waiting = scene.enter()
 
-    assert scene.hub.hinted("anna", Hint("INBOX", 7).to_bytes()) is False
+    scene.hub.hinted("anna", Hint("INBOX", 7).to_bytes())
+
     assert isinstance(waiting.state, Opening)
     assert waiting.state.is_stale
-    assert told(waiting) == []
+    assert ([], []) == (scene.looks, told(waiting))
 
 
 def test_look_ends_a_ping_that_differs(scene: Scene) -> None:
@@ -216,7 +139,7 @@ def test_look_ends_a_ping_that_differs(scene: Scene) -> None:
 
     scene.hub.look(waiting, (0, 0, 0, 7), "e1")
 
-    assert [CHANGE.response.to_bytes()] == told(waiting)
+    assert [CHANGED] == told(waiting)
 
 
 def test_look_that_finds_nothing_lets_wait(scene: Scene) -> None:
@@ -266,17 +189,6 @@ def test_holding_sets_the_deadline_anew(scene: Scene) -> None:
     assert [1, 1] == [len(told(one)) for one in pings]
 
 
-def test_cohort_expires_in_chunks(scene: Scene) -> None:
-    """A cohort of equal deadlines is ended in portions, and the last one says so."""
-    for number in range(CHUNK + 10):
-        scene.hold(mailbox=f"user{number}")
-
-    assert scene.hub.expire(1480.0) is True
-    assert len(scene.hub) == 10
-    assert scene.hub.expire(1480.0) is False
-    assert len(scene.hub) == 0
-
-
 def test_newer_ping_ends_the_older(scene: Scene) -> None:
     """A second Ping of a device ends the first one with status 1, another device's stays."""
     older, other = scene.hold(generation=1), scene.hold(device="D2")
@@ -285,7 +197,7 @@ def test_newer_ping_ends_the_older(scene: Scene) -> None:
 
     assert [SUPERSEDED.response.to_bytes()] == told(older)
     assert [[], []] == [told(other), told(newer)]
-    assert [other, newer] == scene.hub.of("anna")
+    assert {other, newer} == set(scene.hub.of("anna"))
 
 
 def test_older_ping_stays_until_the_newer_has_its_number(scene: Scene) -> None:
@@ -309,7 +221,8 @@ def test_message_of_a_newer_ping_ends_the_older(scene: Scene, generation: int, e
     """Only a higher number ends a held Ping: its own message comes back as well."""
     waiting = scene.hold(generation=5)
 
-    assert scene.hub.hinted("anna", newer_ping("D1", generation)) is False
+    scene.hub.hinted("anna", newer_ping("D1", generation))
+
     assert ended == len(told(waiting))
 
 
@@ -357,10 +270,10 @@ def test_last_ping_of_a_mailbox_unwatches_it(scene: Scene) -> None:
 
     scene.hub.abandon(pings[0])
     scene.hub.interrupt(pings[2])
-    assert scene.channels.watched == {"anna": 1}
+    assert scene.channels.watched == {"anna"}
 
     scene.hub.finish(pings[1], HEARTBEAT)
-    assert scene.channels.watched == {}
+    assert scene.channels.watched == set()
 
 
 def test_repeated_instant_answer_is_postponed(scene: Scene) -> None:
@@ -425,59 +338,3 @@ def test_pings_that_end_each_other_are_braked(scene: Scene) -> None:
 
     assert [1, 1, 1, 0, 0, 0] == [len(told(one)) for one in pings]
     assert sum(isinstance(one.state, Answer) for one in pings) == 2
-
-
-async def test_drain_ends_all_legally(scene: Scene) -> None:
-    """Every Ping, in whatever state, is answered with status 1 on a connection that closes."""
-    pings = [scene.hold(mailbox=f"user{number}") for number in range(3)]
-    pings += [scene.enter(), scene.ends(4, HIERARCHY_CHANGED)[3]]
-
-    await scene.hub.drain(0.0)
-
-    assert [DRAINED.response.to_bytes()] * 3 == [told(one)[-1] for one in pings[:3]]
-    assert all(one.phone.closes == [True] for one in pings[:3] if isinstance(one.phone, Phone))
-    assert len(scene.hub) == 0
-
-
-async def test_drain_is_spread(scene: Scene) -> None:
-    """Answers leave in equal portions over the given time, so that phones come back spread."""
-    for number in range(40):
-        scene.hold(mailbox=f"user{number}")
-    task = asyncio.ensure_future(scene.hub.drain(0.2))
-    left = []
-    while not task.done():
-        await asyncio.sleep(0.005)
-        left.append(len(scene.hub))
-
-    assert [30, 20, 10, 0] == list(dict.fromkeys(left))
-
-
-async def test_drain_leaves_out_who_is_gone(scene: Scene) -> None:
-    """A Ping that ends by itself during the drain is not answered twice."""
-    pings = [scene.hold(mailbox=f"user{number}") for number in range(4)]
-    task = asyncio.ensure_future(scene.hub.drain(0.1))
-    await asyncio.sleep(0)
-    scene.hub.finish(pings[3], HEARTBEAT)
-    await task
-
-    assert [1] * 4 == [len(told(one)) for one in pings]
-
-
-async def test_late_ping_is_drained(scene: Scene) -> None:
-    """A Ping that comes during the drain, or after it, is ended at once."""
-    scene.hold()
-    task = asyncio.ensure_future(scene.hub.drain(0.1))
-    await asyncio.sleep(0)
-    during = told(scene.enter(mailbox="during"))
-    await task
-    after = told(scene.enter(mailbox="after"))
-
-    assert ([DRAINED.response.to_bytes()], [DRAINED.response.to_bytes()]) == (during, after)
-    assert len(scene.hub) == 0
-
-
-async def test_drain_of_nothing_ends_at_once(scene: Scene) -> None:
-    """An idle worker does not wait for its drain."""
-    await asyncio.wait_for(scene.hub.drain(3600.0), 1.0)
-
-    assert scene.hub.is_draining

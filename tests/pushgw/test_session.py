@@ -1,18 +1,14 @@
-"""One Ping's life in numbers, and a phone that loses answers against a ledger that loses hints."""
+"""One Ping's life in numbers."""
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from heartbeat.interval import Bounds
 from notifier.change import HIERARCHY
 from pushgw.eas.ping import PingFolder, PingRequest, PingResponse
 from pushgw.session import (
+    HEARTBEAT,
     HIERARCHY_CHANGED,
     UNKNOWN,
     Answer,
@@ -251,146 +247,74 @@ def test_hint_of_the_hierarchy_answers_with_status_7() -> None:
     assert session().hinted(HIERARCHY, 1) is HIERARCHY_CHANGED
 
 
-class Phone(RuleBasedStateMachine):
-    """A phone, its cursors and a ledger, with hints that arrive late, twice, or never.
+def test_told_change_is_no_news() -> None:
+    """Numbers that an answer told are the cursors of the next Ping."""
+    ping = session(0, 0, 0, 3, 1)
+    answer = ping.hinted("INBOX", 7)
+    assert isinstance(answer, Answer)
+    ping.told(answer)
 
-    Hints get lost only together with the subscription, whose confirmation has the ledger looked
-    at; answers get lost at any time. Sequence numbers, and the epoch that guards them, are Redis'.
-    """
-
-    folders = (INBOX, PROJECTS)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.epoch = 1
-        self.numbers: Counter[str] = Counter()
-        self.base = b""
-        self.cursors: dict[str, bytes] = {}
-        self.hints: list[tuple[str, int | None]] = []
-        self.must_look = False
-        self.session: PingSession | None = None
-        self.answer: Answer | None = None
-        self.recorded: Counter[str] = Counter()
-        """Changes of each watched folder so far, by the phone's id."""
-        self.told: Counter[str] = Counter()
-        """How many of them the answer on its way covers."""
-        self.covered: Counter[str] = Counter()
-        """How many of them the phone has been told of."""
-
-    @property
-    def ledger(self) -> tuple[int, ...]:
-        return tuple(self.numbers[name] for name in FIELDS)
-
-    @initialize()
-    def synchronise(self) -> None:
-        self.base = self.shown_epoch.encode()
-        self.write([(HIERARCHY, mark(0, self.shown_epoch))])
-
-    @property
-    def shown_epoch(self) -> str:
-        return f"e{self.epoch}"
-
-    def write(self, seen: list[tuple[str, str]]) -> None:
-        self.cursors |= {name: text.encode() for name, text in seen}
-
-    @rule(field=st.sampled_from((*FIELDS, "Archive")), is_told=st.booleans())
-    def record(self, field: str, *, is_told: bool) -> None:
-        self.numbers[field] += 1
-        if field in {"5", "Inbox", "INBOX"}:
-            self.recorded["5"] += 1
-        elif field == "Projects":
-            self.recorded[field] += 1
-        self.hints.append((field, self.numbers[field] if is_told else None))
-
-    @precondition(lambda self: self.answer is None)
-    @rule()
-    def ping(self) -> None:
-        cursors = tuple(
-            cursor(self.cursors.get(name), self.shown_epoch, self.base) for name in FIELDS
-        )
-        self.session = PingSession(Terms(480, self.folders), cursors, self.shown_epoch)
-        self.look()
-
-    def look(self) -> None:
-        if self.session is not None:
-            self.give(self.session.look(self.ledger, self.shown_epoch))
-
-    def give(self, answer: Answer | None) -> None:
-        if answer is not None:
-            self.session = None
-            self.answer = answer
-            self.told = self.recorded.copy()
-
-    @precondition(lambda self: self.hints)
-    @rule(choice=st.integers(0, 10**6), comes_again=st.booleans())
-    def deliver(self, choice: int, *, comes_again: bool) -> None:
-        at = choice % len(self.hints)
-        hint = self.hints[at] if comes_again else self.hints.pop(at)
-        if self.session is not None:
-            verdict = self.session.hinted(*hint)
-            assert (verdict is None) == (hint[0] == "Archive")
-            if verdict == "look":
-                self.look()
-            else:
-                self.give(verdict)
-
-    @rule()
-    def lose_the_subscription(self) -> None:
-        self.hints.clear()
-        self.must_look = True
-
-    @rule(shares=st.tuples(*(st.integers(0, 3) for _ in FIELDS)))
-    def lose_data(self, shares: tuple[int, ...]) -> None:
-        self.epoch += 1
-        for name, share in zip(FIELDS, shares, strict=True):
-            self.numbers[name] = max(0, self.numbers[name] - share)
-        self.lose_the_subscription()
-
-    @precondition(lambda self: self.must_look)
-    @rule()
-    def confirm(self) -> None:
-        self.must_look = False
-        self.look()
-
-    @precondition(lambda self: self.answer is not None)
-    @rule()
-    def lose_the_answer(self) -> None:
-        self.answer = None
-
-    @precondition(lambda self: self.answer is not None)
-    @rule(is_acknowledged=st.booleans())
-    def receive(self, *, is_acknowledged: bool) -> None:
-        answer, self.answer = self.answer, None
-        assert answer is not None
-        for folder in answer.response.folders:
-            self.covered[folder] = max(self.covered[folder], self.told[folder])
-        if answer is HIERARCHY_CHANGED:
-            self.write([(HIERARCHY, mark(self.numbers[HIERARCHY], self.shown_epoch))])
-        elif is_acknowledged:
-            self.write(list(answer.seen))
-
-    @rule()
-    def come_to_rest(self) -> None:
-        """Let everything arrive, until the phone waits and nothing is on its way."""
-        for _ in range(50):
-            if self.answer is not None:
-                self.receive(is_acknowledged=True)
-            elif self.session is None:
-                self.ping()
-            elif self.hints:
-                self.deliver(0, comes_again=False)
-            elif self.must_look:
-                self.confirm()
-            else:
-                break
-        else:
-            pytest.fail("the phone is told the same for ever")
-        assert self.covered == self.recorded
-
-    def teardown(self) -> None:
-        if self.cursors:
-            self.come_to_rest()
+    assert ping.look((0, 0, 0, 7, 1), "e1") is None
+    assert ping.hinted("INBOX", 7) == "look"
 
 
-TestPhone = Phone.TestCase
-TestPhone.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+def test_told_folders_are_known_each() -> None:
+    """Of an answer with several folders all cursors advance, the others stay."""
+    ping = session(4, 1, 0, 0, 2)
+    answer = ping.look((4, 2, 0, 9, 5), "e1")
+    assert isinstance(answer, Answer)
+    ping.told(answer)
+
+    assert ping.look((4, 2, 0, 9, 5), "e1") is None
+    assert changed("5", seen=(("5", "1.e1"),)) == ping.look((4, 1, 0, 9, 5), "e1")
+
+
+def test_change_that_was_not_told_is_still_news() -> None:
+    """A folder that an answer did not name is compared with what it was before."""
+    ping = session()
+    answer = ping.hinted("Projects", 1)
+    assert isinstance(answer, Answer)
+    ping.told(answer)
+
+    assert changed("5", seen=(("INBOX", "1.e1"),)) == ping.look((0, 0, 0, 1, 1), "e1")
+
+
+@pytest.mark.parametrize("answer", [HEARTBEAT, HIERARCHY_CHANGED])
+def test_answer_without_marks_leaves_the_cursors(answer: Answer) -> None:
+    """A heartbeat tells nothing, and a hierarchy is known only after a FolderSync."""
+    ping = session(0, 3, 0, 0, 1)
+    ping.told(answer)
+
+    assert ping.look((0, 3, 0, 0, 1), "e1") is None
+    assert ping.look((1, 3, 0, 0, 1), "e1") is HIERARCHY_CHANGED
+
+
+def test_number_that_fell_behind_what_was_told_is_news() -> None:
+    """Redis that lost data shows a smaller number than the one that was told."""
+    ping = session()
+    answer = ping.hinted("Projects", 8)
+    assert isinstance(answer, Answer)
+    ping.told(answer)
+
+    assert changed("Projects", seen=(("Projects", "7.e1"),)) == ping.look((0, 0, 0, 0, 7), "e1")
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        (PingRequest(None, None), True),
+        (PingRequest(480, None), True),
+        (PingRequest(None, (INBOX, PROJECTS)), True),
+        (PingRequest(480, (INBOX, PROJECTS)), True),
+        (PingRequest(481, None), False),
+        (PingRequest(481, (INBOX, PROJECTS)), False),
+        (PingRequest(480, (INBOX,)), False),
+        (PingRequest(480, (PROJECTS, INBOX)), False),
+        (PingRequest(480, (INBOX, PROJECTS, CALENDAR)), False),
+        (PingRequest(480, (INBOX, PingFolder("Projects", "Tasks"))), False),
+        (PingRequest(480, ()), False),
+    ],
+)
+def test_same_ping_is_recognised(request_: PingRequest, *, expected: bool) -> None:
+    """What a further Ping says must be what this one asked for; silence means the same."""
+    assert expected == session().is_of(request_)
