@@ -39,6 +39,8 @@ MAX_AHEAD: Final = 65_536
 """Bytes that a client may send ahead of its answer; then nothing more is read until it has it."""
 CHUNK: Final = 500
 """Connections that are ended in one go."""
+LAST_WORDS: Final = 1.0
+"""Seconds that a phone has for taking in the last answer of a TLS connection."""
 
 
 class ShortRoad(Protocol):
@@ -154,22 +156,23 @@ class Connection(asyncio.Protocol):
             self._receive(data if self._buffer is None else self._buffer + data)
 
     def eof_received(self) -> bool:
-        """The phone will send no more."""
+        """The phone will send no more: whatever waits for it is over.
+
+        From here on the transport drops what is written, without a word.
+        """
         if self._http is not None:
             self._http.eof_received()
         self._gate.receipts.closed(self, cleanly=True)
+        self._forget_ping()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Free everything at once."""
         gate = self._gate
         gate.connections.discard(self)
-        gate.receipts.closed(self, cleanly=exc is None)
+        gate.receipts.closed(self, cleanly=False)
         self._allow(None)
-        if self.waiting is not None:
-            gate.hub.abandon(self.waiting)
-        if self.rested is not None:
-            gate.hub.forget_rest(self.rested)
+        self._forget_ping()
         self._end_lease(exc)
         self._transport = None
         self._buffer = None
@@ -220,7 +223,8 @@ class Connection(asyncio.Protocol):
     def has_delivered(self) -> bool:
         """Tell if the peer acknowledged all that was written."""
         transport = self._transport
-        if transport is None or transport.get_write_buffer_size():
+        # A closed transport still tells the number of its socket, which may be another phone's now.
+        if transport is None or transport.is_closing() or transport.get_write_buffer_size():
             return False
         socket = transport.get_extra_info("socket")
         left = array.array("i", [0])
@@ -258,12 +262,12 @@ class Connection(asyncio.Protocol):
         if self._buffer is not None:
             self.refuse(wire.Refused(408, "the request took too long"))
         else:
-            transport.close()
+            self._close(transport)
 
     def close_if_idle(self) -> None:
         """End a connection that has no request on its way."""
         if self._transport and self.waiting is None and self._lease is None and not self._buffer:
-            self._transport.close()
+            self._close(self._transport)
 
     def _receive(self, data: bytes) -> None:
         outcome = wire.read(data, self._gate.limits)
@@ -359,7 +363,18 @@ class Connection(asyncio.Protocol):
             transport.write_eof()
             self._allow(self._gate.patience.request)
         else:
-            transport.close()
+            # TLS cannot end one direction. Told to close, the phone mostly does it first.
+            self._allow(LAST_WORDS)
+
+    def _close(self, transport: asyncio.Transport) -> None:
+        self._gate.receipts.closed(self, cleanly=True)
+        transport.close()
+
+    def _forget_ping(self) -> None:
+        if self.waiting is not None:
+            self._gate.hub.abandon(self.waiting)
+        if self.rested is not None:
+            self._gate.hub.forget_rest(self.rested)
 
     def _allow(self, seconds: float | None) -> None:
         """Set the deadline of this connection anew, or take it away."""
