@@ -125,22 +125,23 @@ def check(
         bool, typer.Option("--live", help="The gateway runs: its ports need not be free.")
     ] = False,
 ) -> None:
-    """Show the settings in force and where each one comes from, or all mistakes."""
-    loaded = _load(config, {})
-    if not live:
-        from pushgw import app as gateway  # noqa: PLC0415 - the other commands need no server
+    """Show the settings in force with their sources and how many phones fit, or all mistakes.
 
-        mistakes = gateway.taken_ports(loaded.settings)
-        if mistakes:
-            _fail(_ASKED_WRONGLY, *mistakes)
-    rows = [("KEY", "VALUE", "SOURCE")]
-    for key, source in loaded.sources.items():
-        section, _, name = key.partition(".")
-        value = getattr(getattr(loaded.settings, section), name)
-        rows.append((key, masked(key, value), source))
-    first, second = (max(len(row[column]) for row in rows) for column in (0, 1))
-    for key, value, source in rows:
-        print(f"{key:{first}}  {value:{second}}  {source}")
+    The limit of open files is that of the shell it runs in; a service may have another one.
+    """
+    loaded = _load(config, {})
+    from pushgw import app as gateway  # noqa: PLC0415 - the other commands need no server
+
+    capacity: list[str] = []
+    mistakes = [] if live else gateway.taken_ports(loaded.settings)
+    try:
+        capacity = gateway.capacity(loaded.settings)
+    except gateway.StartError as error:
+        mistakes.append(str(error))
+    if mistakes:
+        _fail(_ASKED_WRONGLY, *mistakes)
+    _print_settings(loaded)
+    print(*capacity, sep="\n")
 
 
 @app.command()
@@ -238,6 +239,17 @@ def _fail(status: int, *mistakes: str) -> NoReturn:
     for mistake in mistakes:
         print(f"error: {mistake}", file=sys.stderr)
     raise typer.Exit(status)
+
+
+def _print_settings(loaded: Loaded) -> None:
+    rows = [("KEY", "VALUE", "SOURCE")]
+    for key, source in loaded.sources.items():
+        section, _, name = key.partition(".")
+        value = getattr(getattr(loaded.settings, section), name)
+        rows.append((key, masked(key, value), source))
+    first, second = (max(len(row[column]) for row in rows) for column in (0, 1))
+    for key, value, source in rows:
+        print(f"{key:{first}}  {value:{second}}  {source}")
 
 
 def _load(

@@ -8,6 +8,7 @@ gives the transport back and goes on like one of the short road.
 from __future__ import annotations
 
 import asyncio
+import random
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -27,6 +28,7 @@ from pushgw.eas.envelope import Envelope, EnvelopeError
 from pushgw.eas.refusal import refusal_for_body
 from pushgw.lease import Lease
 from pushgw.standalone import Command, Reply
+from pushgw.wire import Refused as ShortRefusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,6 +45,10 @@ PLAIN: Final = 320
 """Characters of a login that is not looked at more closely."""
 RETRY_AFTER: Final = 5
 """Seconds; after that Redis is usually back."""
+FULL: Final = "found no room for another waiting phone, allowed as many as there are files for"
+FULL_RETRY: Final = (10, 30)
+"""Seconds after which a phone that found no room comes again, drawn evenly so that they do not come
+together; most come to another worker or node."""
 
 _log = structlog.get_logger("pushgw.endpoint")
 
@@ -79,7 +85,7 @@ class Intake:
 class Endpoint:
     """Answers the requests of phones."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords, each a part of its own
         self,
         *,
         door: Door | None,
@@ -88,6 +94,7 @@ class Endpoint:
         standalone: Standalone,
         intake: Intake,
         clock: Callable[[], float],
+        is_full: Callable[[], bool] = lambda: False,
     ) -> None:
         self._door = door
         """None: nobody is asked for credentials, the query's User names the mailbox."""
@@ -96,6 +103,7 @@ class Endpoint:
         self._standalone = standalone
         self._intake = intake
         self._clock = clock
+        self._is_full = is_full
 
     def take_short(self, connection: Connection, request: ShortRequest) -> bool:
         """Open a Ping whose sender is known; leave anything else to ``handle``."""
@@ -112,7 +120,10 @@ class Endpoint:
             wanted = ping.parse_cached(request.body)
         except (EnvelopeError, ping.PingError):
             return False
-        self._opener.begin(connection, Device(login, envelope.device_id), wanted, now)
+        if self._is_full():
+            connection.refuse(ShortRefusal(503, FULL, _later()))
+        else:
+            self._opener.begin(connection, Device(login, envelope.device_id), wanted, now)
         return True
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -228,6 +239,9 @@ class Endpoint:
             _log.debug("body_refused", command="Ping", reason=str(error))
             reply = Reply(http_status, document, "malformed")
             return self._told(Command(device, envelope, body), reply, received, error.status)
+        if self._is_full():
+            headers = {"Retry-After": str(_later()), "Connection": "close"}
+            raise Refused(503, "full", FULL, headers)
         connection.take_back(keep_alive=request.keep_alive)
         self._opener.begin(connection, device, wanted, received)
         return web.Response()
@@ -265,7 +279,10 @@ class Endpoint:
             reason=refused.reason,
         )
         text = f"{refused.text}\n" if refused.text else None
-        return web.Response(status=refused.http_status, text=text, headers=refused.headers)
+        reply = web.Response(status=refused.http_status, text=text, headers=refused.headers)
+        if "Connection" in refused.headers:
+            reply.force_close()
+        return reply
 
     async def _send(
         self, request: web.BaseRequest, connection: Connection, response: web.Response
@@ -278,6 +295,10 @@ class Endpoint:
         if response.keep_alive:
             asyncio.get_running_loop().call_soon(connection.released)
         return response
+
+
+def _later() -> int:
+    return random.randint(*FULL_RETRY)  # noqa: S311 (spreads phones, hides nothing)
 
 
 def _is_plain(login: str) -> bool:

@@ -60,7 +60,13 @@ class Limits:
     """Larger bodies take the long road. A Ping of 200 folders has about 5,000."""
 
 
-_LABELS: Final = {400: "bad_request", 408: "slow_request", 413: "body_size", 431: "head_size"}
+_LABELS: Final = {
+    400: "bad_request",
+    408: "slow_request",
+    413: "body_size",
+    431: "head_size",
+    503: "full",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,8 @@ class Refused:
     http_status: int
     reason: str
     """One line that says what was found and what is allowed."""
+    retry_after: int | None = None
+    """Seconds."""
 
     @property
     def metric_label(self) -> str:
@@ -236,4 +244,5 @@ def refusal(refused: Refused) -> bytes:
     phrase = HTTPStatus(refused.http_status).phrase.encode()
     head = b"HTTP/1.1 %d %b\r\n" % (refused.http_status, phrase)
     kind = b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n" % len(body)
-    return b"%b%b%b\r\n%b" % (head, kind, CLOSE, body)
+    later = b"" if refused.retry_after is None else b"Retry-After: %d\r\n" % refused.retry_after
+    return b"%b%b%b%b\r\n%b" % (head, kind, later, CLOSE, body)

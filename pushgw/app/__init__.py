@@ -9,7 +9,7 @@ The supervisor keeps the listening sockets open: connections queued for a worker
 served by its successor.
 """
 
-from pushgw.app.plan import StartError, taken_ports
+from pushgw.app.plan import StartError, capacity, taken_ports
 from pushgw.app.server import serve
 
-__all__ = ["StartError", "serve", "taken_ports"]
+__all__ = ["StartError", "capacity", "serve", "taken_ports"]

@@ -7,10 +7,11 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from pushgw import embedded
-from pushgw.app.listeners import listeners
+from pushgw import embedded, host, room
+from pushgw.app.listeners import BACKLOG, listeners
+from pushgw.balance import Tally
 from pushgw.settings.loading import tls_context
 from pushgw.users_file import UsersFile, UsersFileError
 
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
     import socket
     import ssl
 
+    from pushgw.room import Advice, Host, Room
     from pushgw.settings import Settings
+
+REDIS_CONNECTIONS: Final = 2
+"""Of a worker: one for commands and one that listens. The admin process has one."""
 
 
 class StartError(Exception):
@@ -30,6 +35,8 @@ class Plan:
     """One server."""
 
     settings: Settings
+    room: Room
+    """Of each worker."""
     run_dir: Path
     """Of this user alone: the processes' sockets to each other."""
     redis_url: str
@@ -39,6 +46,8 @@ class Plan:
     users: UsersFile | None
     """None: nobody is asked for credentials."""
     tls: ssl.SSLContext | None
+    tally: Tally
+    """How many phones each worker has."""
 
     @property
     def redis_socket(self) -> Path | None:
@@ -50,20 +59,73 @@ class Plan:
 def make(settings: Settings, stack: contextlib.ExitStack) -> Plan:
     """Bind and read all that a server needs; the stack gives it back.
 
+    The limit of open files is raised for good, for this process and its children.
+
     Raises:
-        StartError: If an address, a file or a certificate cannot be used.
+        StartError: If an address, a file or a certificate cannot be used, or too few files may be
+            opened.
     """
+    fitting = room_of_worker(settings)
     run_dir = _run_dir(settings, stack)
     url = settings.redis.url
-    workers = settings.server.workers or len(os.sched_getaffinity(0))
     return Plan(
         settings=settings,
+        room=fitting,
         run_dir=run_dir,
         redis_url=f"unix://{run_dir / embedded.SOCKET}" if url == "embedded" else url,
-        phones=_bound("server.listen", settings.server.listen, workers, stack),
+        phones=_bound("server.listen", settings.server.listen, count_workers(settings), stack),
         admin=_bound("server.admin_listen", settings.server.admin_listen, 1, stack)[0],
         users=_users(settings),
         tls=_tls(settings),
+        tally=Tally(count_workers(settings)),
+    )
+
+
+def count_workers(settings: Settings) -> int:
+    """Return how many processes hold phones."""
+    return settings.server.workers or len(os.sched_getaffinity(0))
+
+
+def room_of_worker(settings: Settings) -> Room:
+    """Raise the limit of open files, and say what a worker can hold with it.
+
+    Raises:
+        StartError: If too few files may be opened.
+    """
+    reserve = settings.limits.reserved_files
+    try:
+        return room.make(host.raise_files(), reserve)
+    except room.RoomError as error:
+        wanted = reserve + room.MEASURED_PHONES
+        remedy = f"ulimit -n {wanted} as root, LimitNOFILE={wanted} in the systemd unit"
+        raise StartError(
+            f"open files: {error}: {remedy}, or a lower limits.reserved_files"
+        ) from None
+
+
+def capacity(settings: Settings) -> list[str]:
+    """Say how many phones fit here, then what this host has too little of, one line each.
+
+    Raises:
+        StartError: If too few files may be opened.
+    """
+    fitting = room_of_worker(settings)
+    return [
+        room.sentence(fitting, count_workers(settings)),
+        *map(str, judge_host(settings, fitting, host.read())),
+    ]
+
+
+def judge_host(settings: Settings, fitting: Room, here: Host) -> list[Advice]:
+    """List what a host has too little of for the phones that fit into the workers."""
+    workers = count_workers(settings)
+    is_redis_over_tcp = settings.redis.url.startswith(("redis://", "rediss://"))
+    return room.judge(
+        here,
+        phones=room.expected(fitting, workers),
+        backlog=BACKLOG,
+        opened=is_redis_over_tcp * (workers * REDIS_CONNECTIONS + 1),
+        tls=bool(settings.server.tls_cert),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -14,18 +15,20 @@ import uvloop
 from notifier import ingest
 from notifier.ledger import Ledger
 from notifier.line import Line
-from pushgw import embedded, telemetry
+from pushgw import embedded, host, telemetry
 from pushgw.admin.control import socket_path
 from pushgw.admin.fleet import Fleet
 from pushgw.admin.routes import admin_app, serve_admin
 from pushgw.app.listeners import shown
-from pushgw.app.plan import Plan, make
+from pushgw.app.plan import Plan, judge_host, make
 from pushgw.app.worker import Worker, until_sigterm
+from pushgw.room import sentence
 from pushgw.workers import Role, Supervisor, pin_allocator, tune_collector
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pushgw.room import Host
     from pushgw.settings import Settings
 
 STOP_MARGIN: Final = 10.0
@@ -41,7 +44,8 @@ def serve(settings: Settings) -> int:
         Exit status: 0 after an orderly stop.
 
     Raises:
-        StartError: If an address, a file or a certificate cannot be used.
+        StartError: If an address, a file or a certificate cannot be used, or too few files may be
+            opened.
     """
     telemetry.configure(settings.log.level, settings.log.format, sys.stderr)
     pin_allocator()
@@ -57,12 +61,28 @@ def serve(settings: Settings) -> int:
             auth=settings.auth.method,
             redis="embedded" if plan.redis_socket else "external",
         )
+        _tell_room(plan, host.read())
         return Supervisor(
             _roles(plan),
             stop_within=settings.server.drain_seconds + STOP_MARGIN,
             log=_log,
             on_stop=lambda: _close_phones(plan),
         ).run()
+
+
+def _tell_room(plan: Plan, here: Host) -> None:
+    workers = len(plan.phones)
+    _log.info(
+        "room",
+        phones=workers * plan.room.phones,
+        per_worker=plan.room.phones,
+        files=plan.room.files,
+        reserved=plan.room.reserve,
+        workers=workers,
+        text=sentence(plan.room, workers),
+    )
+    for advice in judge_host(plan.settings, plan.room, here):
+        _log.warning("host_limit", **asdict(advice))
 
 
 def _close_phones(plan: Plan) -> None:

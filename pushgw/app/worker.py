@@ -24,9 +24,11 @@ from pushgw import telemetry
 from pushgw.accounts import Door, DoorLimits, FailureDelays
 from pushgw.admin.control import WorkerState, serve_control, socket_path
 from pushgw.app.listeners import BACKLOG
+from pushgw.balance import Balancer
 from pushgw.brake import Brake
 from pushgw.connection import Gate, Patience
 from pushgw.devices import Devices
+from pushgw.doorman import Doorman, Entrance, open_files
 from pushgw.endpoint import Endpoint, Intake
 from pushgw.hub import RESOLUTION, Hub
 from pushgw.opening import Opener
@@ -68,15 +70,15 @@ class Worker:
     async def run(self) -> None:
         """Serve until SIGTERM, then drain."""
         self._build()
+        self._close_others()
         stop = asyncio.ensure_future(until_sigterm())
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._close)
             path = socket_path(self._plan.run_dir, self._index)
             await stack.enter_async_context(serve_control(path, self._state))
             await stack.enter_async_context(self._background())
-            listener = await self._listen()
             await stop
-            await self._drain(listener)
+            await self._drain()
 
     def _build(self) -> None:
         settings, clock = self._plan.settings, asyncio.get_running_loop().time
@@ -110,6 +112,7 @@ class Worker:
             standalone=Standalone(devices, ledger),
             intake=Intake(limits.max_body_bytes, limits.request_seconds),
             clock=clock,
+            is_full=lambda: len(self._hub) >= self._plan.room.phones,
         )
         server = web.Server(
             endpoint.handle,
@@ -119,7 +122,23 @@ class Worker:
             max_field_size=limits.max_header_bytes,
         )
         self._gate.serve(endpoint.take_short, server)
+        self._doorman = Doorman(
+            Entrance(listener=self._plan.phones[self._index], tls=self._plan.tls, backlog=BACKLOG),
+            self._gate,
+            room=self._plan.room.connections,
+            count=lambda: open_files() or len(self._gate.connections),
+        )
+        self._balancer = Balancer(
+            self._plan.tally, self._index, partial(len, self._gate.connections), self._hub.shed
+        )
+        self._measure()
+
+    def _measure(self) -> None:
+        """Have the gauges ask the parts."""
         telemetry.HELD_PINGS.set_function(partial(len, self._hub))
+        telemetry.HELD_PER_WORKER.labels(str(self._index)).set_function(partial(len, self._hub))
+        telemetry.ROOM_PINGS.set(self._plan.room.phones)
+        telemetry.FULL_WORKERS.set_function(lambda: self._doorman.is_full)
         telemetry.CONNECTIONS.set_function(partial(len, self._gate.connections))
         telemetry.REDIS_CONNECTED.set_function(lambda: self._bus.is_connected)
 
@@ -145,32 +164,28 @@ class Worker:
             await _appears(self._plan.redis_socket)
         beats = (
             Ticker(self._hub.expire, period=RESOLUTION, observe_lag=telemetry.LOOP_LAG.observe),
-            Ticker(self._gate.expire, self._opener.tick),
+            Ticker(self._gate.expire, self._opener.tick, self._balancer.tick),
         )
-        # A part that ends by itself ends the worker: the supervisor starts a new one.
+        parts = (self._bus, self._opener, self._doorman, *beats)
+        # A part that fails ends the worker: the supervisor starts a new one.
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(part.run()) for part in (self._bus, self._opener, *beats)]
+            tasks = [group.create_task(part.run()) for part in parts]
             try:
                 yield
             finally:
                 for task in tasks:
                     task.cancel()
 
-    async def _listen(self) -> asyncio.Server:
+    def _close_others(self) -> None:
         for index, other in enumerate(self._plan.phones):
             if index != self._index:
                 other.close()
         self._plan.admin.close()
-        return await asyncio.get_running_loop().create_server(
-            self._gate,
-            sock=self._plan.phones[self._index],
-            ssl=self._plan.tls,
-            backlog=BACKLOG,  # the loop listens once more, with its own idea of 100
-        )
 
-    async def _drain(self, listener: asyncio.Server) -> None:
+    async def _drain(self) -> None:
         _log.info("draining", worker=self._index, held=len(self._hub))
-        listener.close()
+        self._doorman.close()
+        self._balancer.leave()
         self._gate.drain()
         await self._hub.drain(self._plan.settings.server.drain_seconds)
         self._gate.drain()

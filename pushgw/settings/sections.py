@@ -197,6 +197,8 @@ class Limits:
     """Seconds a refusal is delayed at most."""
     failed_login_seconds: Annotated[float, Between(1, 86_400, "seconds")] = 900.0
     """Seconds after which a failed login is forgotten."""
+    reserved_files: Annotated[int, Between(50, 1_000_000, "files")] = 500
+    """Files of a worker kept for Redis, the EAS server and logs; the rest are phones."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import resource
 import signal
 import socket
 import subprocess
@@ -102,6 +103,59 @@ def test_check_shows_values_and_sources(tmp_path: Path) -> None:
     assert rows["redis.url"] == ["'redis://:***@h'", str(config)]
     assert rows["heartbeat.min"] == ["61", "environment PUSHGW_HEARTBEAT__MIN"]
     assert rows["heartbeat.max"] == ["3540", "default"]
+
+
+def test_check_says_how_many_phones_fit() -> None:
+    """After the settings check prints the room for phones, for the workers and reserve set."""
+    environ = {"PUSHGW_SERVER__WORKERS": "3", "PUSHGW_LIMITS__RESERVED_FILES": "100"}
+
+    result = run("check", "--live", **environ)
+
+    lines = result.stdout.splitlines()
+    after = next(at for at, line in enumerate(lines) if line.startswith("log.format ")) + 1
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    room = f"3 workers hold at most {3 * (files - 100):,} phones: {files:,} open files each, "
+    assert result.exit_code == 0
+    assert lines[after].startswith(room)
+
+
+@pytest.mark.parametrize("command", ["check --live", "serve"])
+def test_too_few_open_files_are_told(command: str) -> None:
+    """Where too few files may be opened, one line says how many are needed, and the command."""
+    environ = {
+        "PUSHGW_SERVER__LISTEN": "127.0.0.1:0",
+        "PUSHGW_SERVER__ADMIN_LISTEN": "127.0.0.1:0",
+    }
+    shell = f"ulimit -n 500; exec {sys.executable} -m pushgw {command}"
+
+    done = subprocess.run(
+        ["sh", "-c", shell],
+        capture_output=True,
+        env={**os.environ, **environ},
+        timeout=20,
+        check=False,
+    )
+
+    assert (2, b"", 1) == (done.returncode, done.stdout, done.stderr.count(b"\n"))
+    assert done.stderr.startswith(
+        b"error: open files: found 500 of a process, allowed at least 600"
+    )
+    assert b"ulimit -n 20500 as root, LimitNOFILE=20500 in the systemd unit" in done.stderr
+
+
+def test_check_tells_taken_ports_and_too_few_files_at_once() -> None:
+    """A port that is taken does not hide that there is no room."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = run(
+            "check",
+            PUSHGW_SERVER__LISTEN=f"127.0.0.1:{taken.getsockname()[1]}",
+            PUSHGW_SERVER__ADMIN_LISTEN="127.0.0.1:0",
+            PUSHGW_SERVER__WORKERS="1",
+            PUSHGW_LIMITS__RESERVED_FILES="1000000",
+        )
+
+    keys = [line.split(": ")[1] for line in result.stderr.splitlines()]
+    assert (2, "", ["server.listen", "open files"]) == (result.exit_code, result.stdout, keys)
 
 
 def test_check_tells_all_mistakes() -> None:

@@ -107,15 +107,17 @@ class Site:
             standalone=Standalone(devices, ledger),
             intake=Intake(max_body=100_000, patience=0.1),
             clock=clock,
+            is_full=lambda: self.is_full,
         )
         self.server = web.Server(endpoint.handle, access_log=None)
         self.gate.serve(endpoint.take_short, self.server)
         self.port = 0
+        self.is_full = False
 
     @property
     def waiting(self) -> list[tuple[str, str]]:
         """Mailbox and device of each Ping."""
-        return [(one.mailbox, one.device) for one in self.hub._all()]
+        return [(one.mailbox, one.device) for one in self.hub._waiters]
 
     @contextlib.asynccontextmanager
     async def connected(self) -> AsyncIterator[Client]:
@@ -159,6 +161,9 @@ class Client:
         headers = dict(one.split(": ", 1) for one in fields)
         body = await self._reader.readexactly(int(headers.get("Content-Length", 0)))
         return Answer(int(status.split()[1]), headers, body)
+
+    async def read_rest(self) -> bytes:
+        return await asyncio.wait_for(self._reader.read(), 5)
 
 
 def request(
@@ -299,6 +304,21 @@ async def test_ping_on_the_long_road_waits_alike(site: Site) -> None:
 
         assert [("anna", "D1")] == site.waiting
         await until(lambda: (site.gate.leases, site.server.connections) == (0, []))
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"Content-Encoding": "identity"}], ids=["short road", "aiohttp"]
+)
+async def test_ping_without_room_is_told_to_come_later(site: Site, headers: dict[str, str]) -> None:
+    """A Ping that cannot be held gets 503 with Retry-After, and its connection ends."""
+    site.is_full = True
+    async with site.connected() as client:
+        client.send(request(route("Ping"), PING, headers))
+        answer = await client.read()
+
+        assert (503, "close") == (answer.status, answer.headers["Connection"])
+        assert 10 <= int(answer.headers["Retry-After"]) <= 30
+        assert (b"", []) == (await client.read_rest(), site.waiting)
 
 
 @pytest.mark.parametrize(

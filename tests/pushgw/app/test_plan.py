@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import socket
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,9 @@ import pytest
 from argon2 import PasswordHasher
 
 from pushgw.app.listeners import shown
-from pushgw.app.plan import StartError, make
-from pushgw.settings import Auth, Redis, Server, Settings
+from pushgw.app.plan import StartError, capacity, judge_host, make
+from pushgw.room import Host
+from pushgw.settings import Auth, Limits, Redis, Server, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +56,70 @@ def test_workers_default_to_the_cores(stack: contextlib.ExitStack) -> None:
     settings = Settings(server=Server(listen="127.0.0.1:0", admin_listen="127.0.0.1:0"))
 
     assert len(os.sched_getaffinity(0)) == len(make(settings, stack).phones)
+
+
+def test_a_worker_has_the_room_that_the_hard_limit_leaves(stack: contextlib.ExitStack) -> None:
+    """All files that may be opened are for phones, but for the reserve that is set."""
+    settings = Settings(server=server().server, limits=Limits(reserved_files=60))
+
+    room = make(settings, stack).room
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert (soft, 60, soft - 60) == (room.files, room.reserve, room.phones)
+    assert soft == hard
+
+
+def test_too_few_files_are_told(stack: contextlib.ExitStack) -> None:
+    """A reserve that leaves nothing is told with what was found, what is allowed, what to do."""
+    settings = Settings(server=server().server, limits=Limits(reserved_files=10**10))
+
+    told = refused(settings, stack)
+
+    assert told.startswith("open files: found ")
+    assert " of a process, allowed at least 10,000,000,100: " in told
+    assert "ulimit -n 10000020000 as root, LimitNOFILE=10000020000 in the systemd unit" in told
+
+
+def test_the_capacity_is_said_first(stack: contextlib.ExitStack) -> None:
+    """The first line of the capacity has the phones of all workers together."""
+    room = make(server(), stack).room
+
+    first, *_ = capacity(server())
+
+    assert first.startswith(f"2 workers hold at most {2 * room.phones:,} phones: ")
+
+
+@pytest.mark.parametrize(
+    ("settings", "host", "found"),
+    [
+        (server(), Host(somaxconn=50), ["net.core.somaxconn"]),
+        (server(), Host(somaxconn=4096, ports=(1, 1)), []),
+        (Settings(redis=Redis(url="unix:///redis")), Host(ports=(1, 1)), []),
+        (
+            Settings(redis=Redis(url="rediss://h")),
+            Host(ports=(1, 2)),
+            ["net.ipv4.ip_local_port_range"],
+        ),
+    ],
+)
+def test_a_small_host_is_told(
+    stack: contextlib.ExitStack, settings: Settings, host: Host, found: list[str]
+) -> None:
+    """The host is judged for our backlog and phones, its ports for a Redis over TCP alone."""
+    room = make(server(), stack).room
+
+    assert found == [one.name for one in judge_host(settings, room, host)]
+
+
+@pytest.mark.parametrize(("certificate", "advised"), [("", 0), ("cert.pem", 1)])
+def test_memory_is_judged_for_tls(
+    stack: contextlib.ExitStack, certificate: str, advised: int
+) -> None:
+    """With a certificate of our own a phone takes more memory."""
+    room = make(server(), stack).room
+    host = Host(memory_bytes=2 * min(room.phones, 20_000) * 10_000)
+
+    assert advised == len(judge_host(server(tls_cert=certificate), room, host))
 
 
 def test_embedded_redis_has_a_socket_of_its_own(stack: contextlib.ExitStack) -> None:

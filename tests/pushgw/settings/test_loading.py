@@ -111,6 +111,7 @@ def test_variables_of_others_are_left_alone() -> None:
         ("auth.realm", 'a"b', "'a\"b' (command line), allowed 1 to 100 printable ASCII "),
         ("limits.max_folders", 0, "0 (command line), allowed 1 to 5000 folders"),
         ("limits.max_body_bytes", 1, "1 (command line), allowed 1024 to 1073741824 bytes"),
+        ("limits.reserved_files", 49, "49 (command line), allowed 50 to 1000000 files"),
         ("log.level", "loud", "'loud' (command line), allowed debug, info, warning, error"),
     ],
 )
