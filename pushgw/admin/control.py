@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -40,11 +42,22 @@ def socket_path(run_dir: Path, index: int) -> Path:
     return run_dir / f"worker-{index}.sock"
 
 
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What a full collection of cyclic garbage took, as JSON under ``/collect``."""
+
+    seconds: float
+    """The worker did nothing else for so long."""
+    objects: int
+    """Objects that it had to look at and that are left; those from before the fork are not among
+    them."""
+
+
 @contextlib.asynccontextmanager
 async def serve_control(
     path: Path, state: Callable[[], WorkerState], metrics: Collector = REGISTRY
 ) -> AsyncIterator[None]:
-    """Answer ``/state`` and ``/metrics`` on a unix socket, until the block ends.
+    """Answer ``/state``, ``/metrics`` and ``/collect`` on a unix socket, until the block ends.
 
     Args:
         path: Replaced if a dead worker left it there. Its directory is this user's alone.
@@ -74,6 +87,18 @@ def _app(state: Callable[[], WorkerState], metrics: Collector) -> web.Applicatio
             body=generate_latest(metrics), headers={"Content-Type": CONTENT_TYPE_LATEST}
         )
 
+    async def collect(_request: web.Request) -> web.Response:
+        began = perf_counter()
+        gc.collect()
+        found = Collected(perf_counter() - began, len(gc.get_objects()))
+        return web.Response(body=orjson.dumps(found), content_type="application/json")
+
     app = web.Application()
-    app.add_routes([web.get("/state", tell_state), web.get("/metrics", tell_metrics)])
+    app.add_routes(
+        [
+            web.get("/state", tell_state),
+            web.get("/metrics", tell_metrics),
+            web.post("/collect", collect),
+        ]
+    )
     return app

@@ -1,6 +1,8 @@
 import asyncio
+import json
 import os
 import socket
+import weakref
 
 import aiohttp
 import pytest
@@ -25,12 +27,12 @@ def state():
     return WorkerState(pid=7, held=3, connections=4, draining=False, redis=True)
 
 
-async def get(path, target):
+async def get(path, target, method="GET"):
     connector = aiohttp.UnixConnector(str(path))
     async with (
         asyncio.timeout(5.0),
         aiohttp.ClientSession(connector=connector) as session,
-        session.get(f"http://worker{target}") as response,
+        session.request(method, f"http://worker{target}") as response,
     ):
         return response.status, await response.text()
 
@@ -89,3 +91,21 @@ async def test_path_that_is_too_long(tmp_path, registry):
     with pytest.raises(OSError, match="too long"):
         async with serve_control(tmp_path / ("x" * 120), state, registry):
             pass
+
+
+async def test_collection_is_made_when_asked_for(path, registry):
+    """A full collection frees a cycle, and tells how long it took and what is left."""
+
+    class Cycle:
+        pass
+
+    cycle = Cycle()
+    cycle.itself = cycle
+    gone = weakref.ref(cycle)
+    del cycle
+    async with serve_control(path, state, registry):
+        status, text = await get(path, "/collect", "POST")
+
+    found = json.loads(text)
+    assert (200, None) == (status, gone())
+    assert (True, True) == (0 < found["seconds"] < 10, found["objects"] > 1000)
