@@ -15,8 +15,9 @@ rate costs. The subscription outlives the Ping, so until it is given up or lost 
 the mailbox is heard, exactly as while a Ping is held. A Ping that comes back and of whose mailbox
 nothing was heard meanwhile is therefore held at once, under the same number among all Pings of its
 device: a Ping that another worker took in between would have been heard of, too. Whatever is
-heard ends the rest, and the next Ping asks Redis. So resting can make a phone wait, which it would
-have done anyway, and never decides an answer.
+heard ends the rest, and the next Ping asks Redis. A Ping rests only if its mailbox is heard at that
+moment, and none goes on while a look at its mailbox is outstanding. So resting can make a phone
+wait, which it would have done anyway, and never decides an answer.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from pushgw.eas.ping import PingFolder, PingRequest, PingResponse
 from pushgw.hub import Hub
 from pushgw.opening import Opener
 from pushgw.receipts import Receipts
-from pushgw.session import Limits, PingSession, mark
+from pushgw.session import HEARTBEAT, Limits, PingSession, mark
 from tests.pushgw import hub_scene
 
 if TYPE_CHECKING:
@@ -37,8 +37,9 @@ PING = PingRequest(600, (INBOX,))
 CHANGED = PingResponse(2, folders=("5",)).to_bytes()
 EXPIRED = PingResponse(1).to_bytes()
 GO_AND_SYNCHRONISE = PingResponse(7).to_bytes()
-QUICK = BusConfig(linger=0.0, ping_every=60.0, backoff_max=0.05)
-"""Subscriptions are given up when the test says so."""
+NO_LINGER = BusConfig(linger=0.0, ping_every=60.0, backoff_max=0.05)
+"""What nobody waits for is given up as soon as anything else is said to Redis."""
+LINGER = BusConfig(ping_every=60.0, backoff_max=0.05)
 
 
 class Phone(hub_scene.Phone):
@@ -113,7 +114,13 @@ class SlowLedger(Ledger):
 class Worker:
     """An opener and its hub, on a bus that the test plays or on a real one."""
 
-    def __init__(self, redis: Redis, name: str, bus_url: str | None = None) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        name: str,
+        bus_url: str | None = None,
+        bus_config: BusConfig = NO_LINGER,
+    ) -> None:
         self.redis = redis
         self.now = NOW
         self.devices = SlowDevices(redis, name)
@@ -127,7 +134,7 @@ class Worker:
             clock=lambda: self.now,
         )
         self.channels = hub_scene.Channels()
-        self.bus = None if bus_url is None else Bus(bus_url, self.opener, config=QUICK)
+        self.bus = None if bus_url is None else Bus(bus_url, self.opener, config=bus_config)
         channels: Channels = self.bus or self.channels
         self.hub = Hub(channels, self.receipts, Brake(), lambda: self.now)
         self.opener.serve(self.hub)
@@ -179,7 +186,7 @@ class Worker:
     def end(self, phone: Phone) -> None:
         """Answer a held Ping because its interval is over."""
         assert phone.waiting is not None
-        self.hub.expire(phone.waiting.until)
+        self.hub.finish(phone.waiting, HEARTBEAT)
 
 
 async def until(condition: Callable[[], bool], within: float = 5.0) -> None:
@@ -203,6 +210,10 @@ async def running(*workers: Worker) -> AsyncIterator[None]:
         yield
         assert not any(task.done() for task in tasks)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        pending = set(tasks)
+        while pending:
+            for task in pending:
+                task.cancel()
+            # Once is not always enough: wait_for of Python 3.11, which redis-py uses, returns its
+            # result instead if that comes in the same turn.
+            _, pending = await asyncio.wait(pending, timeout=0.1)

@@ -205,6 +205,19 @@ async def test_other_epoch_ends_a_held_ping(worker: Worker, redis: Redis) -> Non
     assert [GO_AND_SYNCHRONISE] == phone.answers
 
 
+async def test_epoch_asked_for_while_deaf_is_asked_for_again(worker: Worker, redis: Redis) -> None:
+    """A Redis that comes back twice before the bus does has not kept what it said in between."""
+    await worker.synchronise()
+    phone = await worker.held()
+    worker.opener.disconnected()
+    await worker.ledger.epoch()
+    await redis.delete(EPOCH_KEY)
+    worker.opener.confirmed(["anna"])
+
+    await until(lambda: bool(phone.answers))
+    assert [GO_AND_SYNCHRONISE] == phone.answers
+
+
 async def test_change_that_redis_forgot_is_told(worker: Worker, redis: Redis) -> None:
     """After a loss of data also a folder of which nothing was known counts as changed, once."""
     await worker.synchronise()

@@ -1,4 +1,4 @@
-"""What Redis or a mistake of ours does to Pings: kept while it is away, status 8 for it alone."""
+"""What Redis, or a mistake of ours, does to Pings: parked while it is away, status 8 for few."""
 
 from __future__ import annotations
 

@@ -37,8 +37,8 @@ DEVICES = (Device("anna", "D1"), Device("anna", "D2"))
 VERBS = (
     *("ping", "ping silently", "ping too early", "ping on a new connection"),
     *("end", "hang up", "break off", "turn to an older connection"),
-    *("record INBOX", "record 5", "record Projects", "record Archive", "record hierarchy"),
-    *("record silently", "ping elsewhere", "announce"),
+    *("record INBOX", "record Projects", "record silently", "record hierarchy"),
+    *("ping elsewhere", "announce"),
     *("do", "answer", "do", "answer", "lose commands"),
     *("subscribe", "tell", "subscribe", "tell", "give up"),
     *("lose subscriptions", "notice", "reconnect"),
@@ -53,7 +53,9 @@ TROUBLES = (
     "break off",
 )
 """Some of them are left out of each run: they end what others might show."""
-STEPS = st.lists(st.tuples(st.sampled_from(VERBS), st.sampled_from(DEVICES)), max_size=8)
+STEPS = st.lists(
+    st.tuples(st.sampled_from(VERBS), st.sampled_from(DEVICES)), min_size=1, max_size=8
+)
 
 
 class Gateway(RuleBasedStateMachine):
@@ -335,4 +337,4 @@ class Gateway(RuleBasedStateMachine):
 
 
 TestGateway = Gateway.TestCase
-TestGateway.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+TestGateway.settings = settings(max_examples=400, stateful_step_count=15, deadline=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from pushgw.devices import Device, Seen
-from tests.pushgw.test_connection import CHANGE, PING, Client, Site, on_uvloop, until
+from tests.pushgw.connection_site import CHANGE, PING, Client, Site, on_uvloop, until
 
 if TYPE_CHECKING:
     import asyncio
