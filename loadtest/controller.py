@@ -252,29 +252,42 @@ class Controller:
         """Let the phones come that are there before the clock starts."""
         warm = min(WARM, self._members[0].assignment.before)
         self._members[0].order(do="arrive", first=0, last=warm, over=warm * self._gap)
-        await self._hold(warm)
+        await self._hold(warm, warm * self._gap)
         await self._watching.begin(self.held)
+        over = await self._come(warm)
+        before = sum(member.assignment.before for member in self._members)
+        is_complete = await self._hold(before, over)
+        text = f"{self.held:,} of {before:,} phones held"
+        self.mark(text if is_complete else f"{text}: not waiting any longer for the others")
+
+    async def _come(self, warm: int) -> float:
+        """Let all phones come but the first ones of the first process.
+
+        Returns:
+            Seconds from now on over which they do.
+        """
         for index, member in enumerate(self._members):
             first, last = 0 if index else warm, member.assignment.before
             if first < last:
                 over = (last - first) * self._gap * len(self._members)
                 member.order(do="arrive", first=first, last=last, over=over)
-        before = sum(member.assignment.before for member in self._members)
-        is_complete = await self._hold(before)
-        text = f"{self.held:,} of {before:,} phones held"
-        self.mark(text if is_complete else f"{text}: not waiting any longer for the others")
+        return sum(member.assignment.before for member in self._members) * self._gap
 
     @property
     def _gap(self) -> float:
         return 1.0 / self.profile.arrival.rate
 
-    async def _hold(self, wanted: int) -> bool:
+    async def _hold(self, wanted: int, over: float) -> bool:
         """Wait until phones are held, and a moment longer.
+
+        Args:
+            wanted: How many.
+            over: Seconds over which they come.
 
         Returns:
             Whether they are; False if patience ended, the run was stopped, or they gave up.
         """
-        until = monotonic() + wanted * self._gap + self._held_within
+        until = monotonic() + over + self._held_within
         calm_at = monotonic() + CALM
         while monotonic() < min(until, calm_at) and not self._stopped.is_set():
             self._watching.check()

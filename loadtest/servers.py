@@ -221,12 +221,55 @@ async def rival(redis_url: str, directory: Path) -> AsyncIterator[Server]:
     Raises:
         ServerError: If it does not accept in time.
     """
-    (port,) = _free_ports(1)
     module = "loadtest.benching.rivals.aiohttp_hold"
-    command = [sys.executable, "-m", module, str(port), redis_url]
-    async with _child("rival", command, directory, port) as server:
+
+    def command(port: int) -> list[str]:
+        return [sys.executable, "-m", module, str(port), redis_url]
+
+    async with listening("rival", command, directory) as server:
+        yield server
+
+
+@asynccontextmanager
+async def listening(
+    name: str, command: Callable[[int], Sequence[str]], directory: Path
+) -> AsyncIterator[Server]:
+    """Run any server on a free loopback port until it accepts connections.
+
+    Args:
+        name: What errors and the log file call it.
+        command: Returns the command line for a port, after whatever else that port is needed for.
+        directory: For the log file.
+
+    Raises:
+        ServerError: If it does not accept in time.
+    """
+    (port,) = _free_ports(1)
+    async with _child(name, command(port), directory, port) as server:
         await _await_ready(server, lambda: _accepts(server.target))
         yield server
+
+
+@asynccontextmanager
+async def obeying(command: Sequence[str], log: Path) -> AsyncIterator[Process]:
+    """Run a process that reads orders from its standard input and tells what came of them.
+
+    Args:
+        command: Its command line.
+        log: Where its standard error goes.
+    """
+    with log.open("wb") as errors:
+        process = await asyncio.create_subprocess_exec(
+            *leashed(command),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        await end(process)
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ Memory and CPU are those of the server's whole process tree.
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from time import monotonic
@@ -13,10 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from loadtest import process
 from loadtest.benching import load_process
+from loadtest.benching.beside import beside
 from loadtest.benching.load_process import LoadError
+from loadtest.benching.rows import Sample
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -28,6 +31,10 @@ if TYPE_CHECKING:
 
 RAMP: Final = 2500.0
 """Phones a second."""
+UNPACED: Final = 0.0
+"""In place of phones a second: as fast as the load process connects, at most 512 at once."""
+SAMPLED: Final = 0.5
+"""Seconds from one sample of a server to the next while phones arrive."""
 WARM: Final = 50
 """Phones that come and go before the first reading: the first requests load what all need."""
 WARM_RATE: Final = 100.0
@@ -48,6 +55,10 @@ class Arrived:
     """All phones that wait now."""
     cpu: float
     """CPU seconds of the server until it rested."""
+    seconds: float
+    """From the first phone until all were held."""
+    samples: tuple[Sample, ...]
+    """Taken meanwhile, and the last one at rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +117,22 @@ class Bed:
 
         Args:
             devices: How many of those gathered.
-            rate: Phones a second.
+            rate: Phones a second, or ``UNPACED``.
 
         Raises:
             LoadError: If none was held.
         """
         before = self.cpu()
-        opened = await self._load.perform("arrive", devices=devices, rate=rate)
+        readings: list[tuple[float, int, float]] = []
+        async with beside(self._read_forever(readings)):
+            opened = await self._load.perform("arrive", devices=devices, rate=rate)
         if not opened["held"]:
             raise LoadError(f"{self.server.name} held no phone: {opened}")
-        return Arrived(opened["held"], await self.calm() - before)
+        after = await self.calm()
+        course = opened["course"]
+        samples = [Sample(held_at(course, at), memory, cpu) for at, memory, cpu in readings]
+        samples.append(Sample(opened["held"], self.memory(), after))
+        return Arrived(opened["held"], after - before, opened["seconds"], tuple(samples))
 
     async def warm_up(self, *, known: bool = True, devices: int = WARM) -> None:
         """Let some phones come, be woken, and go."""
@@ -134,6 +151,11 @@ class Bed:
         """Change mailboxes as fast as the phones answer; the outcome has the counts."""
         await self.calm()
         return await self._use("saturate", outstanding=outstanding, seconds=seconds)
+
+    async def burst(self) -> Used:
+        """Change each mailbox once, back to back; the outcome has how long all took to hear."""
+        await self.calm()
+        return await self._use("burst")
 
     async def touch(self) -> None:
         """Change each folder of the phones that have arrived, and wait until the server rests."""
@@ -162,6 +184,10 @@ class Bed:
         self.server.check()
         return _memory(self.server.pid)
 
+    def redis_memory(self) -> int:
+        """Return the user memory of Valkey in bytes."""
+        return _memory(self.redis.pid)
+
     def load_memory(self) -> int:
         """Return the user memory of the load process in bytes."""
         return _memory(self._load.pid)
@@ -174,6 +200,11 @@ class Bed:
     def redis_cpu(self) -> float:
         """Return the CPU seconds that Valkey has used."""
         return process.cpu_seconds(self.redis.pid) or 0.0
+
+    async def _read_forever(self, readings: list[tuple[float, int, float]]) -> None:
+        while True:
+            readings.append((monotonic(), self.memory(), self.cpu()))
+            await asyncio.sleep(SAMPLED)
 
     async def _use(self, do: str, **numbers: float) -> Used:
         start, cpu, redis_cpu = monotonic(), self.cpu(), self.redis_cpu()
@@ -201,6 +232,20 @@ async def make(
         target = replace(server.target, is_tls=tls)
         async with load_process.start(target, redis.url, directory) as load:
             yield Bed(server, redis, load, window)
+
+
+def held_at(course: Sequence[tuple[float, int]], at: float) -> int:
+    """Return how many phones were held at a time, in a line from one look to the next.
+
+    Args:
+        course: Time and phones held, in order; not empty.
+        at: A time of the same clock. The monotonic clock is one for all processes of a host.
+    """
+    after = bisect_right(course, at, key=lambda look: look[0])
+    if after in {0, len(course)}:
+        return course[min(after, len(course) - 1)][1]
+    (begun, few), (ended, many) = course[after - 1], course[after]
+    return few + round((many - few) * (at - begun) / (ended - begun))
 
 
 def _memory(pid: int) -> int:

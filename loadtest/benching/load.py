@@ -4,9 +4,10 @@ It is a process of its own, so that the CPU of the load is never counted as the 
 line on standard input is one order, each line on standard output its outcome; the end of the
 input ends the process. Run it with ``python -m loadtest.benching.load URL REDIS_URL``.
 
-Orders: ``gather`` makes phones that do nothing yet, ``arrive`` lets the next of them begin;
-``notify`` changes mailboxes at a rate, ``saturate`` as fast as the phones answer, ``touch`` each
-of them once; ``close`` hangs up.
+Orders: ``gather`` makes phones that do nothing yet, ``arrive`` lets the next of them begin, and
+``tell`` says how they are; ``notify`` changes mailboxes at a rate, ``saturate`` as fast as the
+phones answer, ``burst`` all of them back to back, ``touch`` each of them in vain; ``close`` hangs
+up.
 """
 
 from __future__ import annotations
@@ -23,14 +24,12 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 import uvloop
 
+from loadtest.benching.beside import beside
+from loadtest.benching.burst import Burst
 from loadtest.benching.flood import Flood
-from loadtest.figures import Figures
+from loadtest.benching.party import Party, habits
 from loadtest.generators import lag, processes
 from loadtest.generators.publishing import Publishing
-from loadtest.phones.account import Account
-from loadtest.phones.connecting import Dialler, tls_context
-from loadtest.phones.fleet import Fleet
-from loadtest.phones.witness import Witness
 from loadtest.polling import poll
 from loadtest.profiles import schedule
 from loadtest.profiles.population import populate
@@ -38,18 +37,16 @@ from loadtest.profiles.profile import Changes
 from loadtest.profiles.users import Users
 from loadtest.publishers import open_publisher
 from loadtest.publishers.publishing import changed
-from loadtest.scenario.commands import Habits, Watched
-from loadtest.targets import default_sources, parse_target
+from loadtest.scenario.commands import Watched
+from loadtest.targets import parse_target
 from notifier.publisher import Publisher
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Sequence
 
-    from loadtest.figures import Histogram
-    from loadtest.phones.phone import Phone
-    from loadtest.profiles.population import Population
+    from loadtest.figures import Figures, Histogram
+    from loadtest.phones.fleet import Fleet
     from loadtest.publishers.publishing import Publishes
-    from loadtest.scenario.commands import Answer
     from loadtest.targets import Target
 
 HELD_WITHIN: Final = 40.0
@@ -62,10 +59,11 @@ FOLDERS: Final = (("INBOX", 2.0), ("Calendar", 1.0))
 """Folders that change, with weights."""
 TOUCHED_AT_ONCE: Final = 500
 """Changes of one round trip where all mailboxes are touched."""
-_SLO: Final = 1.0
+BURST_WITHIN: Final = 30.0
+"""Seconds within which all phones of a burst must have their answers."""
+LOOK: Final = 0.1
+"""Seconds from one look at phones that arrive to the next."""
 _MILLISECONDS: Final = 1000.0
-_CHANGES: Final = 2
-"""Status of a Ping answer that names changed folders. Source: [MS-ASCMD] 2.2.3.177.11."""
 
 
 class Load:
@@ -82,7 +80,7 @@ class Load:
         self._backend = backend
         self._publisher = publisher
         self._stack = AsyncExitStack()
-        self._gathered: _Party | None = None
+        self._gathered: Party | None = None
 
     async def perform(self, order: dict[str, Any]) -> dict[str, Any]:
         """Perform one order.
@@ -93,21 +91,27 @@ class Load:
         Raises:
             ValueError: If it is none, or one for phones while there are none.
         """
+        performing: Awaitable[dict[str, Any]]
         match order:
             case {"do": "gather", "devices": int(), "per_user": _, "known": _, "heartbeat": [_, _]}:
-                return await self._gather(order)
+                performing = self._gather(order)
             case {"do": "arrive", "devices": devices, "rate": rate}:
-                return await self._arrive(devices, rate)
+                performing = self._arrive(devices, rate)
+            case {"do": "tell"}:
+                performing = self._tell()
             case {"do": "notify", "rate": rate, "seconds": seconds, "seed": seed}:
-                return await self._notify(rate, seconds, random.Random(seed))
+                performing = self._notify(rate, seconds, random.Random(seed))
             case {"do": "saturate", "outstanding": outstanding, "seconds": seconds}:
-                return await self._saturate(outstanding, seconds)
+                performing = self._saturate(outstanding, seconds)
+            case {"do": "burst"}:
+                performing = self._burst()
             case {"do": "touch"}:
-                return await self._touch()
+                performing = self._touch()
             case {"do": "close"}:
-                return await self.close()
+                performing = self.close()
             case _:
                 raise ValueError(f"found the order {order}")
+        return await performing
 
     async def close(self) -> dict[str, Any]:
         """Hang up all phones."""
@@ -118,28 +122,36 @@ class Load:
 
     async def _gather(self, order: dict[str, Any]) -> dict[str, Any]:
         await self.close()
-        rng = random.Random(1)
+        rng, devices = random.Random(1), order["devices"]
         users = Users(per_user=((order["per_user"], 1.0),))
-        population = populate(users, devices=order["devices"], part=0, parts=1, rng=rng)
-        habits = _habits(order["devices"], order["heartbeat"], known=order["known"], rng=rng)
-        party = self._gathered = _Party(self._target, population, habits, rng)
+        part, parts = order.get("part", 0), order.get("parts", 1)
+        population = populate(users, devices=devices, part=part, parts=parts, rng=rng)
+        watched = KNOWN if order["known"] else ()
+        each = habits(devices, order["heartbeat"], watched=watched, rng=rng)
+        party = self._gathered = Party(self._target, population, each, rng)
         self._stack.push_async_callback(party.close)
-        await self._stack.enter_async_context(_beside(party.fleet.sweep_forever()))
+        await self._stack.enter_async_context(beside(party.fleet.sweep_forever()))
         return {}
 
     async def _arrive(self, devices: int, rate: float) -> dict[str, Any]:
         party = self._party
         fleet, first = party.fleet, party.arrived
         party.arrived += devices
-        await fleet.arrive(range(first, party.arrived), devices / rate, monotonic())
-        await poll(lambda: fleet.held >= party.arrived, HELD_WITHIN)
+        course: list[tuple[float, int]] = []
+        start = monotonic()
+        async with beside(_look_forever(fleet, course)):
+            over = devices / rate if rate else 0.0
+            await fleet.arrive(range(first, party.arrived), over, start)
+            await poll(lambda: fleet.held >= party.arrived, HELD_WITHIN)
+        seconds = monotonic() - start
         gc.collect()
         gc.freeze()  # the phones stay: no collection has to look at them
-        return {
-            "held": fleet.held,
-            "states": dict(+fleet.states),
-            "errors": party.figures.take()["errors"],
-        }
+        return {**await self._tell(), "seconds": seconds, "course": course}
+
+    async def _tell(self) -> dict[str, Any]:
+        """Say how the phones are, and what went wrong since the last order."""
+        fleet, errors = self._party.fleet, self._party.figures.take()["errors"]
+        return {"held": fleet.held, "states": dict(+fleet.states), "errors": errors}
 
     async def _notify(self, rate: float, seconds: float, rng: random.Random) -> dict[str, Any]:
         party = self._party
@@ -150,17 +162,19 @@ class Load:
         plan = schedule.plan(changes, duration=seconds, mailboxes=mailboxes, share=1.0, rng=rng)
         figures.take()
         before, start = account.open, monotonic()
-        async with _beside(lag.watch(figures)):
+        async with beside(lag.watch(figures)):
             await publishing.run(plan, start)
             await asyncio.sleep(max(0.0, start + seconds - monotonic()))
             await poll(lambda: account.open <= before, GRACE)
+        histogram = figures.histogram("notify")
         return {
             "published": figures.counts["published"],
             "answered": figures.counts["received"],
             "lost": max(0, account.open - before),
             "spurious": figures.counts["spurious"],
             "pings": figures.counts["pings"],
-            "latency": _latency(figures.histogram("notify")),
+            "latency": _latency(histogram),
+            "histogram": histogram.encode(),
             "errors": dict(figures.errors),
             **_lag(figures),
         }
@@ -168,12 +182,14 @@ class Load:
     async def _saturate(self, outstanding: int, seconds: float) -> dict[str, Any]:
         party = self._party
         names = map(party.fleet.population.mailbox_name, range(party.fleet.population.mailboxes))
-        flood = party.witness.flood = Flood(self._publisher, list(names), random.Random(1))
+        flood = Flood(self._publisher, list(names), random.Random(1))
+        # A mailbox has no other phone: what one is told is the answer to its mailbox's change.
+        party.witness.tell = lambda phone, _: flood.answer(phone)
         party.figures.take()
         cpu = time.process_time()
-        async with _beside(lag.watch(party.figures)):
+        async with beside(lag.watch(party.figures)):
             await flood.run(outstanding, seconds)
-        party.witness.flood = None
+        party.witness.tell = None
         return {
             "cycles": flood.answered,
             "forgotten": flood.forgotten,
@@ -184,89 +200,36 @@ class Load:
             **_lag(party.figures),
         }
 
+    async def _burst(self) -> dict[str, Any]:
+        """Change one folder of each mailbox at once; all that have arrived must hear of it."""
+        party = self._party
+        changes = [changed(name, KNOWN[0].watch) for name in party.mailboxes()]
+        burst = Burst(self._publisher, changes, party.arrived)
+        party.figures.take()
+        party.witness.tell = burst.answer
+        await burst.run(BURST_WITHIN)
+        party.witness.tell = None
+        await poll(lambda: party.fleet.held >= party.arrived, GRACE)
+        return {**await self._tell(), **burst.outcome()}
+
     async def _touch(self) -> dict[str, Any]:
         """Change each folder of those that have arrived; their answers are not waited for."""
-        party = self._party
-        population = party.fleet.population
-        mailboxes = population.mailbox_of(party.arrived - 1) + 1
-        changes = [
-            changed(population.mailbox_name(number), one.watch)
-            for number in range(mailboxes)
-            for one in KNOWN
-        ]
+        changes = [changed(name, one.watch) for name in self._party.mailboxes() for one in KNOWN]
         for first in range(0, len(changes), TOUCHED_AT_ONCE):
             await self._publisher.publish_many(changes[first : first + TOUCHED_AT_ONCE])
         return {}
 
     @property
-    def _party(self) -> _Party:
+    def _party(self) -> Party:
         if self._gathered is None:
             raise ValueError("found an order for phones before they were gathered")
         return self._gathered
 
 
-class _Party:
-    """Phones, and what sees them."""
-
-    def __init__(
-        self, target: Target, population: Population, habits: Sequence[Habits], rng: random.Random
-    ) -> None:
-        self.arrived = 0
-        self.figures = Figures()
-        self.account = Account(population.devices, self.figures, slo=_SLO)
-        self.witness = _Witness(self.figures, self.account, settle=0.0)
-        # The certificate is one that this bench made for itself.
-        tls = tls_context(authority=None, is_checked=False) if target.is_tls else None
-        self._dialler = Dialler((target,), default_sources((target,)), tls, self.figures)
-        self.fleet = Fleet(
-            population,
-            habits,
-            dialler=self._dialler,
-            witness=self.witness,
-            errors=self.figures.errors,
-            rng=rng,
-        )
-
-    async def close(self) -> None:
-        """Hang up."""
-        self.fleet.stop()
-        await self._dialler.close()
-
-
-class _Witness(Witness):
-    """Also tells a flood of each change that reached a phone."""
-
-    flood: Flood | None = None
-
-    def answered(self, phone: Phone, answer: Answer, at: float) -> None:
-        super().answered(phone, answer, at)
-        document = answer.document
-        if self.flood is not None and document.root == "Ping" and document.status == _CHANGES:
-            self.flood.answer(phone.number)  # its mailbox has no other phone
-
-
-def _habits(
-    devices: int, heartbeat: Sequence[int], *, known: bool, rng: random.Random
-) -> list[Habits]:
-    """Return those of each phone; equal ones are one object."""
-    low, high = heartbeat
-    each = {
-        one: Habits(heartbeat=one, known=KNOWN if known else ()) for one in range(low, high + 1)
-    }
-    return [each[rng.randint(low, high)] for _ in range(devices)]
-
-
-@asynccontextmanager
-async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Do something endless meanwhile."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-    if not task.cancelled():
-        task.result()  # it failed: nothing else ends it
+async def _look_forever(fleet: Fleet, course: list[tuple[float, int]]) -> None:
+    while True:
+        course.append((monotonic(), fleet.held))
+        await asyncio.sleep(LOOK)
 
 
 def _latency(histogram: Histogram) -> dict[str, float]:

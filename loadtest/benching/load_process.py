@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from loadtest import servers
-from loadtest.leash import leashed
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -77,15 +76,5 @@ async def start(target: Target, redis_url: str, directory: Path) -> AsyncIterato
     """
     path = directory / "load.log"
     command = [sys.executable, "-m", "loadtest.benching.load", target.url, redis_url]
-    with path.open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            *leashed(command),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
+    async with servers.obeying(command, path) as process:
         yield LoadProcess(process, path)
-    finally:
-        await servers.end(process)

@@ -6,6 +6,8 @@ import typer
 
 from loadtest.cli import (
     benching,
+    benching_100k,
+    benching_million,
     comparing,
     finding,
     lending,
@@ -31,6 +33,8 @@ _MODULES = (
     measuring,
     planning,
     benching,
+    benching_100k,
+    benching_million,
     selftest,
 )
 for _module in _MODULES:

@@ -55,7 +55,7 @@ colour-blind people can tell apart, with a darker purple."""
 LINES: Final = (BLUE, VERMILION, GREEN, PURPLE, AMBER, SKY)
 """In the order in which lines of equal rank take them."""
 
-_STYLE: Final[dict[Any, Any]] = {
+STYLE: Final[dict[Any, Any]] = {
     "svg.fonttype": "none",
     "text.parse_math": False,  # a dollar is a dollar
     "font.family": "sans-serif",
@@ -90,6 +90,7 @@ _STYLE: Final[dict[Any, Any]] = {
     "legend.borderpad": 0.0,
     "legend.borderaxespad": 0.3,
 }
+"""Settings of matplotlib; the page is the background."""
 _PIXELS_PER_INCH: Final = 72
 """Of SVG: one point of matplotlib becomes one pixel."""
 _NO_METADATA: Final = dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -110,7 +111,7 @@ def draw(name: str, label: str, paint: Callable[[Figure], None]) -> str:
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     text = StringIO()
-    style = {**_STYLE, "svg.hashsalt": name}
+    style = {**STYLE, "svg.hashsalt": name}
     with mpl.rc_context(style), warnings.catch_warnings():
         # letters that matplotlib's font lacks are measured wrong, but the browser draws them
         warnings.filterwarnings("ignore", message="Glyph")

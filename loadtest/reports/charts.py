@@ -13,8 +13,9 @@ from loadtest.reports import canvas, courses
 from loadtest.reports.canvas import LINES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from loadtest.figures import Histogram
@@ -75,11 +76,21 @@ def _wanted(result: Result) -> Iterator[tuple[Callable[..., None], str, str]]:
 
 def distribution(figure: Figure, result: Result) -> None:
     """Paint milliseconds over percentiles, out to the slowest answer."""
-    axes = figure.subplots()
+    found = {name: result.figures.histogram(name) for name in _drawn(result)}
+    spectra(figure.subplots(), found)
+
+
+def spectra(axes: Axes, histograms: Mapping[str, Histogram]) -> None:
+    """Paint milliseconds over percentiles, a line for each histogram.
+
+    Args:
+        axes: Empty.
+        histograms: By the names of their lines; each has something in it.
+    """
     values: list[float] = []
     most = 10.0
-    for number, name in enumerate(_drawn(result)):
-        xs, ys = spectrum(result.figures.histogram(name))
+    for number, (name, histogram) in enumerate(histograms.items()):
+        xs, ys = spectrum(histogram)
         color, dashes = LINES[number % len(LINES)], "-" if number < len(LINES) else "--"
         end = {"marker": "o", "markersize": 3, "markevery": [-1]}
         canvas.line(axes, xs, ys, name, color=color, linestyle=dashes, **end)

@@ -94,3 +94,19 @@ def test_many_processes_are_weighed_together() -> None:
 def test_nobody_weighs_nothing() -> None:
     """Without processes that can be read the sum is zero."""
     assert 0 == process.pss_many([NOBODY])
+
+
+@linux
+def test_the_cpu_of_many_processes_is_added_up() -> None:
+    """The CPU time of some processes is that of each, and leaves out those gone."""
+    command = [sys.executable, "-c", "print('up', flush=True); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        found = process.cpu_many([child.pid, NOBODY])
+        alone = process.cpu_seconds(child.pid)
+        child.communicate(b"\n")
+
+    assert alone is not None
+    assert found == pytest.approx(alone, abs=0.05)
+    assert found > 0

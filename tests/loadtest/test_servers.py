@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -67,6 +68,19 @@ async def test_a_server_that_fails_shows_its_log(directory: Path) -> None:
     with pytest.raises(ServerError, match=r"(?s)rival ended with status 1.*must specify"):
         async with servers.rival("not-a-scheme://x", directory):
             pass
+
+
+async def test_a_process_obeys_and_goes(directory: Path) -> None:
+    """A process reads its orders, answers them, and its complaints are in its log."""
+    code = "import sys; print(input() + '!', flush=True); sys.exit('so be it')"
+    log = directory / "log"
+    async with servers.obeying([sys.executable, "-c", code], log) as process:
+        process.stdin.write(b"dance\n")
+        told = await process.stdout.readline()
+        await process.wait()
+
+    assert b"dance!\n" == told
+    assert "so be it\n" == log.read_text()
 
 
 async def test_a_node_comes_back_on_its_ports(directory: Path, valkey_url: str) -> None:

@@ -25,7 +25,7 @@ async def one() -> AsyncIterator[Bed]:
         directory = Path(name)
         async with (
             servers.valkey(directory) as redis,
-            bed.make(bench.RIVAL.start, redis, directory, window=WINDOW) as found,
+            bed.make(bench.rival, redis, directory, window=WINDOW) as found,
         ):
             yield found
 
@@ -38,10 +38,27 @@ async def test_phones_come_back_and_are_woken(one: Bed) -> None:
     used = await one.notify(50, 0.2)
     await one.touch()
 
-    assert 30 == arrived.held
+    assert 30 == arrived.held == arrived.samples[-1].held
+    assert 0 == arrived.samples[0].held
+    assert arrived.samples[-1].cpu - arrived.samples[0].cpu <= arrived.cpu
+    assert arrived.seconds > 0
     assert 10 == used.outcome["answered"]
     assert min(arrived.cpu, used.cpu, used.redis_cpu) > 0
     assert used.seconds >= 0.2
+
+
+async def test_a_burst_wakes_phones_that_came_unpaced(one: Bed) -> None:
+    """Phones that came as fast as they could are all told of the change of their mailbox."""
+    await one.gather(30, per_user=30)
+    arrived = await one.arrive(30, bed.UNPACED)
+
+    assert (30, 30) == (arrived.held, (await one.burst()).outcome["woken"])
+
+
+@pytest.mark.parametrize(("at", "held"), [(0.5, 0), (1.0, 0), (1.5, 50), (2.0, 100), (9.0, 110)])
+def test_phones_held_are_known_between_two_looks(at: float, held: int) -> None:
+    """Between two looks phones come in a line; before the first and after the last one none do."""
+    assert held == bed.held_at([(1.0, 0), (2.0, 100), (3.0, 110)], at)
 
 
 async def test_rest_costs_little(one: Bed) -> None:
@@ -53,11 +70,12 @@ async def test_rest_costs_little(one: Bed) -> None:
     assert 0 <= rest.redis_cpu < 0.2
 
 
-async def test_both_ends_are_weighed(one: Bed) -> None:
-    """A server and its load process, once it has begun, have some MB each."""
+async def test_all_three_are_weighed(one: Bed) -> None:
+    """A server, its Valkey, and its load process once it has begun, have some memory each."""
     await one.gather(1)
 
     assert min(one.memory(), one.load_memory()) > 5 << 20
+    assert one.redis_memory() > 1 << 20
 
 
 class NobodyComes:

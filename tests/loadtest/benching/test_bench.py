@@ -1,33 +1,26 @@
-"""Sizes of the bench, and the measurement of one server."""
+"""A whole bench, as small as can be, with everything real."""
 
 from __future__ import annotations
 
-import tempfile
-from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from loadtest import limits, servers
-from loadtest.benching import bed, bench
-from loadtest.benching.bench import Size
+from loadtest.benching import bench
 from loadtest.benching.load_process import LoadError
+from loadtest.benching.phases import Phases
+from loadtest.benching.rivals import nchan
+from loadtest.benching.size import Size
+from loadtest.benching.small_rows import rows
+from loadtest.calibration import certificates
+from loadtest.servers import Redis
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-@pytest.mark.parametrize(
-    ("change", "text"),
-    [
-        ({"devices": 0}, "devices is 0, 1 to"),
-        ({"devices": 99_999}, "devices is 99999, 1 to"),
-        ({"devices": 10}, "rate is 200 changes a second, more than 0 and at most 25"),
-        ({"rate": 0}, "rate is 0 changes a second"),
-        ({"seconds": 0}, "seconds is 0, more than 0"),
-    ],
-)
-def test_a_size_is_checked(change: dict[str, float], text: str) -> None:
-    """A bench has phones that fit into this host, and changes that they can answer one by one."""
-    with pytest.raises(ValueError, match=text):
-        replace(Size(1000, 200, 20), **change)
+    from loadtest.benching.rows import Measured
+
+TINY = Size(40, 20, 0.2, idle=0.1, saturation=0.2, window=0.05)
 
 
 def test_this_host_can_be_read() -> None:
@@ -43,23 +36,45 @@ def test_a_host_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tm
         bench.check_readable()
 
 
-async def test_a_server_is_measured() -> None:
-    """A small bench of the rival finds phones, memory, CPU and latencies, phase by phase."""
-    # So many that their memory outweighs what neighbours add: libraries that are shared with others
-    # count in parts, and others come and go.
-    size = Size(400, 20, 0.3, idle=0.1, saturation=0.2)
-    said: list[str] = []
-    limits.raise_files(1000)
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        async with (
-            servers.valkey(directory) as redis,
-            bed.make(bench.RIVAL.start, redis, directory) as one,
-        ):
-            found = await bench._Bench(size, "rival", one, said.append).measure(400, 0.001)
+async def no_certificate(_: Path) -> None:
+    """Make nothing."""
 
-    assert ("rival", 400, 400, 1000.0) == (found.name, found.asked, found.held, found.first_us)
-    assert min(found.held_bytes, found.park_us, found.cycle_us, found.redis_us) > 0
-    assert min(found.load_bytes, found.saturation["load_us"]) > 0
-    assert (6, 6, 0) == tuple(found.notify[key] for key in ("published", "answered", "lost"))
-    assert len(said) == 4
+
+async def test_without_a_certificate_tls_is_skipped(tmp_path: Path) -> None:
+    """Where no certificate can be made, the reason is told, and no server is started."""
+    phases = Phases(TINY, "gateway", lambda _: None)
+
+    reason = await bench.secure(phases, no_certificate, Redis("", 0), tmp_path)
+
+    assert bench.NO_CERTIFICATE == reason
+    assert {} == phases.measured.figures
+
+
+async def test_all_contenders_are_measured_in_turn() -> None:
+    """The gateway comes first, then each rival that can run; what cannot has its reason told."""
+    said: list[str] = []
+
+    found = await bench.perform(TINY, said.append, certificates.make)
+
+    reason = nchan.available()
+    gateway, aiohttp, *rest = found.measured
+    tls = {"tls_kb"} if certificates.can_make() else set()
+    shared = {row.key for row in rows(40)} - {"tls_kb", "gc_ms"}
+    assert ("gateway", shared | tls | {"gc_ms"}) == (gateway.name, gateway.figures.keys())
+    assert ("aiohttp", shared) == (aiohttp.name, aiohttp.figures.keys())
+    assert ["nchan"] * (reason is None) == [one.name for one in rest]
+    assert ("nchan" in found.skipped) == (reason is not None)
+    assert said[0] == "gateway: 40 new phones"
+    assert [] == [one.name for one in found.measured if not is_sound(one)]
+
+
+def is_sound(one: Measured) -> bool:
+    """Whether all phones were held and woken, by CPU that counts, and all was kept for the plot."""
+    figures, costs = one.figures, ("park_us", "storm_us", "wake_us")
+    assert one.latency is not None
+    return (
+        figures["held"] == one.samples[-1].held == 40
+        and figures["asleep"] == 0
+        and all(figures[key] > 0 for key in costs)
+        and 0 < one.latency.count <= 4
+    )

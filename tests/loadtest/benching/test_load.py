@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestServer
 
 from loadtest.benching.load import open_load
 from loadtest.benching.rivals.aiohttp_hold import build
+from loadtest.figures import Histogram
 from loadtest.targets import Target
 
 if TYPE_CHECKING:
@@ -48,6 +49,42 @@ async def test_phones_arrive_in_parts(load: Load) -> None:
     assert [10, 40] == held
 
 
+async def test_an_arrival_has_a_course(load: Load) -> None:
+    """The outcome tells how long all took to be held, and how many were held at which time."""
+    await load.perform(GATHER)
+    arrived = await load.perform({**ARRIVE, "rate": 200})
+
+    times, held = zip(*arrived["course"], strict=True)
+    assert 0.19 < arrived["seconds"] < 5
+    assert sorted(times) == list(times)
+    assert 0 == held[0] <= held[-1] <= 40
+
+
+async def test_phones_may_come_unpaced(load: Load) -> None:
+    """A rate of 0 lets all phones come as fast as they can be connected."""
+    await load.perform(GATHER)
+
+    assert 40 == (await load.perform({**ARRIVE, "rate": 0}))["held"]
+
+
+async def test_each_process_has_users_of_its_own(load: Load, valkey_url: str) -> None:
+    """Two parts of a population share no mailbox: each touches others."""
+    for part in (0, 1):
+        await load.perform({**GATHER, "devices": 5, "part": part, "parts": 2})
+        await load.perform({**ARRIVE, "devices": 5})
+        await load.perform({"do": "touch"})
+
+    assert 10 == await keys_of(valkey_url)
+
+
+async def test_phones_are_told_of(load: Load) -> None:
+    """At any time the load tells how many phones are held, their states and new errors."""
+    await load.perform(GATHER)
+    await load.perform(ARRIVE)
+
+    assert {"held": 40, "states": {"held": 40}, "errors": {}} == await load.perform({"do": "tell"})
+
+
 async def test_changes_are_counted_and_timed(load: Load) -> None:
     """The notify order tells what was published and answered, and how late."""
     await load.perform(GATHER)
@@ -58,6 +95,7 @@ async def test_changes_are_counted_and_timed(load: Load) -> None:
     assert 20 == found["published"] == found["answered"] + found["lost"]
     assert found["answered"] <= found["pings"] + found["lost"]
     assert 0 < found["latency"]["p50_ms"] <= found["latency"]["max_ms"]
+    assert found["answered"] == Histogram.decode(found["histogram"]).count
 
 
 async def test_heartbeats_end(load: Load) -> None:
@@ -79,6 +117,19 @@ async def test_a_flood_keeps_changes_outstanding(load: Load) -> None:
 
     assert found["cycles"] > 40
     assert found["load_us"] > 0
+
+
+@pytest.mark.parametrize("per_user", [1, 40])
+async def test_a_burst_wakes_everybody(load: Load, per_user: int) -> None:
+    """One change to each mailbox reaches all phones, also if all share one; they wait again."""
+    await load.perform({**GATHER, "per_user": per_user})
+    await load.perform(ARRIVE)
+
+    found = await load.perform({"do": "burst"})
+
+    assert (40, 40, {}) == (found["woken"], found["held"], found["errors"])
+    assert 0 < found["published_s"]
+    assert 0 < found["last_s"] < 5
 
 
 async def test_mailboxes_are_touched(load: Load, valkey_url: str) -> None:

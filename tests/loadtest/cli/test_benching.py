@@ -9,6 +9,8 @@ from time import monotonic, sleep
 import pytest
 
 from loadtest import process
+from loadtest.benching.rows import Measured
+from loadtest.cli.benching import missed
 
 SMALL = ("--devices", "40", "--rate", "20")
 
@@ -21,6 +23,20 @@ def test_a_wrong_size_is_refused(refused, arguments, text) -> None:
     (line,) = refused("bench", *arguments)
 
     assert text in line
+
+
+def test_missing_phones_make_a_bench_invalid() -> None:
+    """A server that held fewer phones than asked is named, with both numbers; others are not."""
+    measured = [
+        Measured("gateway", {"new": 1000, "held": 1000}),
+        Measured("aiohttp", {"new": 999, "held": 0}),
+        Measured("nchan", {"held": 1000}),
+    ]
+
+    assert [
+        "invalid: aiohttp held 999 of 1,000 new phones in time",
+        "invalid: aiohttp held 0 of 1,000 phones that came back in time",
+    ] == list(missed(1000, measured))
 
 
 def others(root: int) -> set[int]:

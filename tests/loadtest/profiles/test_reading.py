@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PRESETS = (
     "idle-100k",
+    "million",
     "monday-morning",
     "nat-cut",
     "overnight-surge",
