@@ -133,7 +133,7 @@ def rows(profile: Profile) -> tuple[Row, ...]:
         Row(key="held_first", title="phones held at the start of the hold", at_least=devices),
         Row(key="held_least", title="phones held at the worst moment of it", at_least=devices),
         Row(key="held_last", title="phones held at its end", at_least=devices),
-        Row(key="held_told", title="phones held at its end, as the gateway tells"),
+        Row(key="held_told", title="phones held, as the gateway tells"),
         Row(key="arrive_s", title="time until all were held", unit="s"),
         Row(key="first_us", title="CPU per phone that came: gateway", unit="us"),
         Row(key="redis_first_us", title="CPU per phone that came: Valkey", unit="us"),
@@ -226,11 +226,11 @@ def _whole(found: Found) -> dict[str, float]:
 
 
 def _weighed(weighings: Sequence[Weighing]) -> dict[str, float]:
-    """Return the user memory of a phone, as the last weighing in the hold found it."""
-    hold = [one for one in weighings if one.phase == _RUNNING and one.held]
-    if not hold:
+    """Return the user memory of a phone, as the first weighing after the hold found it."""
+    full = next((one for one in weighings if one.phase not in (*_BEFORE, _RUNNING)), None)
+    if full is None or not full.held:
         return {}
-    empty, full = weighings[0].memory, hold[-1]
+    empty = weighings[0].memory
     grown = {
         "held_kb": full.memory.gateway - empty.gateway,
         "redis_kb": full.memory.valkey - empty.valkey,

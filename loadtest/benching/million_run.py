@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from loadtest.running import Crew
     from loadtest.servers import Redis, Server
 
+SCRAPE_EVERY: Final = 240.0
+"""Seconds between two questions to the gateway, which then asks each of its workers."""
 _LOOKS: Final = 5
 """Looks and weighings in a hold, at least."""
 
@@ -113,7 +115,7 @@ async def _lead(order: Order, place: Place, audience: Audience) -> tuple[Ramp, C
     """Lead the run, and return what its phones saw of errors, too."""
     parts = len(order.crew.channels)
     # Its programs are weighed by the watch of the whole machine.
-    async with watching.watch(place.admins, check=place.check, every=WEIGH_EVERY) as watched:
+    async with watching.watch(place.admins, check=place.check, every=SCRAPE_EVERY) as watched:
         controller = Ramp(
             running.assignments(order.profile, place, parts),
             order.crew.channels,

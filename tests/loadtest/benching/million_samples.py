@@ -50,7 +50,7 @@ def found(**facts: Any) -> Found:
         "weighings": (
             weighing("", 0, programs(1 << 20, 0, 0)),
             weighing("arriving", 500, programs(2 << 20, 0, 0)),
-            weighing("running", 1000, programs(3 << 20, 512_000, 2_048_000)),
+            weighing("settling", 1000, programs(3 << 20, 512_000, 2_048_000)),
             weighing("settling", 1000, programs(9 << 20, 0, 0)),
         ),
         "moments": (

@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -142,16 +143,31 @@ async def test_a_watch_goes_on_until_the_end() -> None:
 
 async def test_a_watch_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that cannot be read any more is told when the block ends."""
+    asked = threading.Event()
+
+    def fail(_root: Path) -> Machine:
+        asked.set()
+        raise OSError("gone")
 
     async def watch() -> None:
         roots = Roots(gateway=GONE, valkey=GONE, generator=())
         async with whole_machine.watch(roots, look_every=0.001):
-            monkeypatch.setattr(whole_machine, "read", _fail)
-            await asyncio.sleep(0.04)
+            monkeypatch.setattr(whole_machine, "read", fail)
+            async with asyncio.timeout(5):
+                while not asked.is_set():  # noqa: ASYNC110 - a thread's
+                    await asyncio.sleep(0.005)
+                await asyncio.sleep(0.02)
 
     with pytest.raises(OSError, match="gone"):
         await watch()
 
 
-def _fail(_root: Path) -> Machine:
-    raise OSError("gone")
+def test_nothing_is_weighed_while_changes_are_timed() -> None:
+    """Weighing waits for the end of the timed phase, and happens as soon as that is over."""
+    watch = Watch(Roots(gateway=ME, valkey=ME, generator=()))
+    watch.show(moment(1.0, phase="running", states={"held": 3}))
+    watch.weigh_untimed()
+    before = len(watch.weighings)
+    watch.show(moment(2.0, phase="settling", states={"held": 3}))
+
+    assert (0, [("settling", 3)]) == (before, [(one.phase, one.held) for one in watch.weighings])
