@@ -178,7 +178,7 @@ def measured(found: Found) -> Measured:
         "arrive_s": found.arrived,
         "errors": float(sum(found.errors.values())),
         "minutes": found.seconds / _MINUTE,
-        **dict(_held(found.moments)),
+        **dict(_held(found)),
         **_cycle(found),
         **_whole(found),
         **_weighed(found.weighings),
@@ -189,8 +189,11 @@ def measured(found: Found) -> Measured:
     return Measured("gateway", figures, samples, found.hold.histogram("notify"))
 
 
-def _held(moments: Sequence[Moment]) -> Iterator[tuple[str, float]]:
-    held = [float(one.held) for one in moments if one.phase == _RUNNING]
+def _held(found: Found) -> Iterator[tuple[str, float]]:
+    # The phase begins when nearly all are held; the clock, and with it the hold, after the rest.
+    began_at, moments = found.arrived + found.profile.settle, found.moments
+    running = [one for one in moments if one.phase == _RUNNING and one.at >= began_at]
+    held = [float(one.held) for one in running]
     if held:
         yield "held_first", held[0]
         yield "held_least", min(held)

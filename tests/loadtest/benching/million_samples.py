@@ -55,8 +55,9 @@ def found(**facts: Any) -> Found:
         ),
         "moments": (
             moment(1.0, phase="arriving", states={"held": 3}),
-            *(moment(at, **held) for at in (2.0, 3.0, 4.0)),
-            moment(5.0, phase="settling", states={"held": 2}),
+            moment(7.0, states={"held": 997}),
+            *(moment(at, **held) for at in (8.0, 9.0, 10.0)),
+            moment(18.0, phase="settling", states={"held": 2}),
         ),
         "hold": hold,
         "errors": {},

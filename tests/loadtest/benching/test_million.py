@@ -103,12 +103,20 @@ def test_a_good_run_reaches_everything() -> None:
 
 def test_phones_are_counted_in_the_hold() -> None:
     """Held phones are those of the hold's first, worst and last moment, and the gateway's count."""
-    moments = [moment(at, states={"held": held}) for at, held in enumerate((1000, 997, 999))]
+    moments = [moment(8.0 + at, states={"held": held}) for at, held in enumerate((1000, 997, 999))]
     one = figures(moments=tuple(moments))
 
     assert [1000, 997, 999] == [one[f"held_{name}"] for name in ("first", "least", "last")]
     assert "held_told" not in one
     assert 998 == figures()["held_told"]
+
+
+def test_hold_begins_with_the_clock() -> None:
+    """While all settle before the clock begins, the last phones may still be on their way."""
+    early, first = (moment(at, states={"held": held}) for at, held in ((7.0, 900), (8.0, 1000)))
+    one = figures(moments=(early, first))
+
+    assert (1000, 1000) == (one["held_first"], one["held_least"])
 
 
 def test_answers_are_told_apart() -> None:
